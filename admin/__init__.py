@@ -1,0 +1,1 @@
+"""The `enclave` command: it brings the platform up, composes its processes and administers it."""

@@ -1,0 +1,1 @@
+"""The core: what an app, an image, a pushed file, an operation and a release are, and the store."""

@@ -1,0 +1,210 @@
+"""Every error of ours, one tree. Each holds the sentence a person reads and its API code.
+
+EnclaveError
+├── InvalidInput                    what was typed or pushed cannot be taken
+│   ├── InvalidHandle
+│   ├── InvalidImageReference
+│   ├── InvalidFile                 a pushed file, with line and column of every problem
+│   │   ├── InvalidProcfile
+│   │   └── InvalidAptibleYml
+│   ├── InvalidRegistryCredentials  half a pair
+│   ├── InvalidChange               a variable name, a container count
+│   ├── InvalidCommand              a command that shell rules cannot split
+│   ├── UnknownCommitish            no such branch, tag or commit was pushed
+│   ├── AmbiguousCommitish
+│   └── NothingToDeploy             neither image nor git (SPEC 3.7)
+├── PushRefused                     one ref of a push, the reason in a line
+├── Unauthenticated                 no, wrong, expired or revoked credentials
+├── NotFound                        unknown, or not yours: the two look the same
+├── Forbidden                       you may see it, not do this
+├── Conflict                        it exists already, or was changed meanwhile
+├── OperationFailed                 a step of an operation failed; the log says this sentence
+│   ├── ImageUnavailable            the registry or the Engine could not give the image
+│   ├── CommandFailed               a before_release command
+│   ├── ContainerDied               a container of the new release did not stay up
+│   ├── StepTimedOut
+│   └── OperationCancelled
+├── LeaseLost                       another worker holds this app now; this one must stop
+├── StoreUnavailable                Redis did not answer: what was sent may or may not hold
+└── Misconfigured                   this installation's own settings are wrong
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class EnclaveError(Exception):
+    """The root. ``str(error)`` is a sentence for a person; ``code`` and ``status`` are the API's."""
+
+    code = "internal_error"
+    status = 500
+
+
+class InvalidInput(EnclaveError):
+    """What was typed or pushed cannot be taken; the message says what to mend."""
+
+    code = "unprocessable_entity"
+    status = 422
+
+
+class InvalidHandle(InvalidInput):
+    """A handle that breaks SPEC 1."""
+
+
+class InvalidImageReference(InvalidInput):
+    """Text that is not an image reference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a pushed file, and how to mend it.
+
+    ``line`` and ``column`` count from 1; None where the problem has no single place.
+    """
+
+    message: str
+    line: int | None = None
+    column: int | None = None
+
+    def at(self, path: str) -> str:
+        """Return ``path:line:column: message``, leaving out what is not known."""
+        place = [path, *(str(n) for n in (self.line, self.column) if n is not None)]
+        return f"{':'.join(place)}: {self.message}"
+
+
+class InvalidFile(InvalidInput):
+    """A pushed file with problems, all of them at once (SPEC 2.5)."""
+
+    def __init__(self, path: str, problems: tuple[Problem, ...]) -> None:
+        self.path = path
+        self.problems = problems
+        super().__init__("\n".join(self.lines()))
+
+    def lines(self) -> list[str]:
+        """Return one line a problem, each naming file, line and column."""
+        return [problem.at(self.path) for problem in self.problems]
+
+
+class InvalidProcfile(InvalidFile):
+    """A Procfile that breaks SPEC 4.3."""
+
+
+class InvalidAptibleYml(InvalidFile):
+    """An .aptible.yml that breaks SPEC 5.1."""
+
+
+class InvalidRegistryCredentials(InvalidInput):
+    """A registry user name without a password, or the reverse (SPEC 3.2)."""
+
+
+class InvalidChange(InvalidInput):
+    """A configuration variable or a container count that cannot be."""
+
+
+class InvalidCommand(InvalidInput):
+    """A command that shell rules cannot split, for an image with an ENTRYPOINT (SPEC 4.4)."""
+
+
+class UnknownCommitish(InvalidInput):
+    """No branch, tag or commit of that name was pushed."""
+
+
+class AmbiguousCommitish(InvalidInput):
+    """More than one pushed commit answers to that name."""
+
+
+class NothingToDeploy(InvalidInput):
+    """The app has neither an image reference nor a commit to deploy from (SPEC 3.7)."""
+
+
+class PushRefused(EnclaveError):
+    """One ref of a push is refused.
+
+    ``str(error)`` is the reason git shows in ``! [remote rejected]``: one short line.
+    ``details`` are further lines for the pusher, shown as ``remote:`` lines.
+    """
+
+    code = "push_refused"
+    status = 422
+
+    def __init__(self, reason: str, details: tuple[str, ...] = ()) -> None:
+        super().__init__(reason)
+        self.details = details
+
+
+class Unauthenticated(EnclaveError):
+    """Credentials are missing, wrong, expired or revoked."""
+
+    code = "invalid_token"
+    status = 401
+
+    def __init__(self, message: str, code: str = "invalid_token") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class NotFound(EnclaveError):
+    """It does not exist, or the asker may not know that it does."""
+
+    code = "not_found"
+    status = 404
+
+
+class Forbidden(EnclaveError):
+    """The asker may see it, but not do this to it."""
+
+    code = "forbidden"
+    status = 403
+
+
+class Conflict(EnclaveError):
+    """It exists already, or changed while it was being changed."""
+
+    code = "conflict"
+    status = 409
+
+
+class OperationFailed(EnclaveError):
+    """A step of an operation failed. The message becomes the log's ERROR line."""
+
+    code = "operation_failed"
+
+
+class ImageUnavailable(OperationFailed):
+    """The registry refused, lacks or could not deliver the image."""
+
+
+class CommandFailed(OperationFailed):
+    """A command of the pushed config exited non-zero."""
+
+
+class ContainerDied(OperationFailed):
+    """A container of the new release died before it counted as healthy."""
+
+
+class StepTimedOut(OperationFailed):
+    """A step passed its deadline."""
+
+
+class OperationCancelled(OperationFailed):
+    """Someone cancelled the operation."""
+
+
+class LeaseLost(EnclaveError):
+    """Another worker holds the app's lease: nothing this one writes counts any more."""
+
+    code = "lease_lost"
+
+
+class StoreUnavailable(EnclaveError):
+    """Redis did not answer; whether the last transaction holds is not known."""
+
+    code = "store_unavailable"
+    status = 503
+
+
+class Misconfigured(EnclaveError):
+    """A setting of this installation is missing or wrong; the message names it."""
+
+    code = "misconfigured"

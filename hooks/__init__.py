@@ -1,0 +1,1 @@
+"""What a push must pass before a ref moves, and what an accepted push sets off."""

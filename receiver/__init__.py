@@ -1,0 +1,1 @@
+"""Git comes in: receive-pack and upload-pack over dulwich, on SSH and smart HTTP."""

@@ -1,0 +1,1 @@
+"""The `aptible` command. It stands alone: it imports no server package."""

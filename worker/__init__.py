@@ -1,0 +1,1 @@
+"""Operations go out: the RQ job, the steps of a release, the runtimes."""

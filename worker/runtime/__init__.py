@@ -1,0 +1,145 @@
+"""What a release needs of the machine that runs containers.
+
+A runtime knows images, containers and labels; it knows nothing of apps, operations or Redis. The
+deploy story (``worker/deploy.py``) is written against this protocol alone, and one contract test
+runs against every implementation. Calls block; a step that can be long takes ``seconds``, and
+raises ``StepTimedOut`` when they have passed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from enclave.credentials import RegistryCredentials
+from enclave.image import ImageReference
+
+LABEL_APP = "enclave.app"
+LABEL_RELEASE = "enclave.release"
+LABEL_OPERATION = "enclave.operation"
+LABEL_SERVICE = "enclave.service"
+LABEL_INDEX = "enclave.index"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image that the runtime holds, and the part of its configuration a plan depends on.
+
+    ``pinned`` is ``repository@sha256:…``: what the release records (SPEC 6.2). ``id`` is the
+    runtime's own id (``sha256:…``): what containers run. None and the empty tuple both mean that
+    the image sets no ENTRYPOINT or CMD.
+    """
+
+    pinned: str
+    id: str
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    exposed_ports: tuple[int, ...] = ()
+    has_healthcheck: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    """One container to make. ``environment`` may hold secrets and never shows in a repr.
+
+    ``command`` None leaves the image's CMD; ``entrypoint`` None leaves the image's ENTRYPOINT.
+    ``name`` is unique on the runtime; a container of that name that already exists is the remains
+    of a dead attempt and is replaced.
+    """
+
+    name: str
+    image_id: str
+    labels: Mapping[str, str]
+    command: tuple[str, ...] | None = None
+    entrypoint: tuple[str, ...] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    memory_mb: int = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container as the runtime sees it. ``address`` is its IP address, empty while stopped."""
+
+    id: str
+    name: str
+    labels: Mapping[str, str]
+    running: bool
+    image_id: str
+    address: str = ""
+
+
+class Runtime(Protocol):
+    """Docker Engine today, Swarm beside it: same story, same contract test."""
+
+    def resolve(self, reference: ImageReference, credentials: RegistryCredentials | None) -> str:
+        """Ask the registry which digest (``sha256:…``) the reference means now.
+
+        Raises ``ImageUnavailable`` with registry, repository and cure; never the password.
+        """
+        ...
+
+    def pull(
+        self,
+        reference: ImageReference,
+        credentials: RegistryCredentials | None,
+        *,
+        progress: Callable[[str], None],
+        seconds: float,
+    ) -> Image:
+        """Make the digest-pinned ``reference`` present and return it.
+
+        ``progress`` gets whole lines for the log, a few a second at most. Raises
+        ``ImageUnavailable`` or ``StepTimedOut``.
+        """
+        ...
+
+    def image(self, pinned_or_id: str) -> Image | None:
+        """Return an image that is present already, or None; asks no registry."""
+        ...
+
+    def run(self, spec: ContainerSpec, *, output: Callable[[bytes], None], seconds: float) -> int:
+        """Run a container to its end and remove it; return its exit status (137 when killed).
+
+        ``output`` gets standard output and error as they come, in chunks that may end anywhere.
+        Raises ``StepTimedOut`` after killing it.
+        """
+        ...
+
+    def start(self, spec: ContainerSpec) -> Container:
+        """Create and start a service's container, without a restart policy yet.
+
+        Raises ``ContainerDied`` when it cannot even be started (no such program, say).
+        """
+        ...
+
+    def settle(self, container: Container, *, seconds: float) -> None:
+        """Return when the container has run for ``seconds`` without dying.
+
+        Raises ``ContainerDied`` with the exit status and its last log lines.
+        """
+        ...
+
+    def keep(self, container: Container) -> None:
+        """Have the runtime restart the container from now on whenever it dies (SPEC 6.8)."""
+        ...
+
+    def stop(self, container: Container, *, seconds: float) -> None:
+        """SIGTERM, then SIGKILL after ``seconds``. Stopped or gone already is fine."""
+        ...
+
+    def resume(self, container: Container) -> Container:
+        """Start a stopped container again, with its restart policy. Raises ``ContainerDied``."""
+        ...
+
+    def remove(self, container: Container) -> None:
+        """Remove the container, running or not. Gone already is fine."""
+        ...
+
+    def containers(self, labels: Mapping[str, str]) -> list[Container]:
+        """Return every container, running or not, that carries all these labels."""
+        ...
+
+    def tail(self, container: Container, *, lines: int) -> list[str]:
+        """Return the last lines of the container's output."""
+        ...
