@@ -35,7 +35,7 @@ from dataclasses import dataclass
 
 
 class EnclaveError(Exception):
-    """The root. ``str(error)`` is a sentence for a person; ``code`` and ``status`` are the API's."""
+    """The root. ``str(error)`` is for a person; ``code`` and ``status`` (HTTP) are the API's."""
 
     code = "internal_error"
     status = 500

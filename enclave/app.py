@@ -1,0 +1,78 @@
+"""An app: one deployable thing, and what is live of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from enclave.credentials import RegistryCredentials
+from enclave.pushed_config import PushedConfig
+
+
+class AppStatus(StrEnum):
+    """The toolbelt's words for an app's life (API.md)."""
+
+    PENDING = "pending"
+    PROVISIONED = "provisioned"
+    DEPROVISIONED = "deprovisioned"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One process type of an app. ``command`` None: the image's own ENTRYPOINT and CMD."""
+
+    process_type: str
+    command: str | None
+    container_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class AppState:
+    """What the last successful operations left: read when an operation starts, written by its end.
+
+    ``image`` is the stored reference, in its familiar form, None without one. ``pushed`` is the
+    current commit's config, None before the first one and while ``detached`` (SPEC 3.4, 3.5).
+    ``release`` is the number of the live release, None while the app is pending.
+    """
+
+    image: str | None = None
+    pushed: PushedConfig | None = None
+    detached: bool = False
+    services: tuple[Service, ...] = ()
+    release: int | None = None
+
+    def service(self, process_type: str) -> Service | None:
+        """Return the service of that type, or None."""
+        return next((s for s in self.services if s.process_type == process_type), None)
+
+
+@dataclass(frozen=True, slots=True)
+class AppSecrets:
+    """The part of an app that is sealed at rest: its environment and its registry's password."""
+
+    configuration: dict[str, str] = field(default_factory=dict, repr=False)
+    credentials: RegistryCredentials | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """One app. Its repository is named by ``id`` on disk, so that renaming moves nothing."""
+
+    id: int
+    environment_id: int
+    environment: str
+    handle: str
+    created_at: str
+    status: AppStatus = AppStatus.PENDING
+    deploy_branch: str = "master"
+    state: AppState = field(default_factory=AppState)
+
+    @property
+    def deploy_ref(self) -> str:
+        """The full name of the branch whose push deploys."""
+        return f"refs/heads/{self.deploy_branch}"
+
+    @property
+    def name(self) -> str:
+        """``ENVIRONMENT/APP``, as in the git remote."""
+        return f"{self.environment}/{self.handle}"

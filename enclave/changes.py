@@ -1,0 +1,127 @@
+"""What an operation changes of its app, and the app as it will be once it has succeeded.
+
+An operation stores only what it changes (SPEC 3.8). The same pure functions say at queueing what
+the app will look like behind everything that waits, and at the start what this operation deploys.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from enclave.app import AppSecrets, AppState
+from enclave.credentials import RegistryCredentials
+from enclave.errors import InvalidChange, InvalidRegistryCredentials
+from enclave.image import ImageReference
+from enclave.operation import OperationRequest, Source
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MAX_COUNT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The changes one operation carries; sealed at rest, since any of it may be secret.
+
+    ``image``: None keeps, ``""`` removes, else the new reference in familiar form. ``credentials``
+    replace the stored ones; ``forget_credentials`` removes them. ``environment`` maps variables to
+    values, ``""`` unsets. ``container_count`` is the count of services that are new.
+    """
+
+    image: str | None = None
+    credentials: RegistryCredentials | None = None
+    forget_credentials: bool = False
+    environment: dict[str, str] = field(default_factory=dict, repr=False)
+    container_count: int | None = None
+
+
+def read_changes(
+    *,
+    image: str | None,
+    username: str | None,
+    password: str | None,
+    environment: Mapping[str, str],
+    container_count: int | None,
+    stored_image: str | None,
+) -> Changes:
+    """Check what a client sent and return it as changes (SPEC 3.1, 3.2, 3.8).
+
+    ``stored_image`` is the image that credentials without an image of their own belong to. Raises
+    ``InvalidImageReference``, ``InvalidRegistryCredentials`` or ``InvalidChange``.
+    """
+    reference = ImageReference.parse(image) if image else None
+    for name, value in environment.items():
+        if not _VARIABLE.fullmatch(name):
+            raise InvalidChange(
+                f"{name!r} cannot name a variable: use letters, digits and underscores, "
+                "not beginning with a digit"
+            )
+        if "\0" in value:
+            raise InvalidChange(f"the value of {name} holds a NUL, which no environment can carry")
+    if container_count is not None and not 0 <= container_count <= _MAX_COUNT:
+        raise InvalidChange(f"a container count is a number from 0 to {_MAX_COUNT}")
+    pair = _read_credentials(username, password, reference, stored_image)
+    return Changes(
+        image=None if image is None else (reference.familiar if reference else ""),
+        credentials=pair,
+        forget_credentials=username == "" and password == "",
+        environment=dict(environment),
+        container_count=container_count,
+    )
+
+
+def _read_credentials(
+    username: str | None,
+    password: str | None,
+    reference: ImageReference | None,
+    stored_image: str | None,
+) -> RegistryCredentials | None:
+    """Return the pair bound to its image's registry, or None when none was given."""
+    if not username and not password:
+        return None
+    if not username or not password:
+        missing = "user name" if not username else "password"
+        raise InvalidRegistryCredentials(
+            f"the private registry's {missing} is missing: give both "
+            "--private-registry-username and --private-registry-password, or neither"
+        )
+    if reference is None and stored_image:
+        reference = ImageReference.parse(stored_image)
+    if reference is None:
+        raise InvalidRegistryCredentials(
+            "registry credentials belong to the registry of an image, and this app has none: "
+            "give --docker-image with them"
+        )
+    return RegistryCredentials(reference.domain, username, password)
+
+
+def changed_state(state: AppState, request: OperationRequest, changes: Changes) -> AppState:
+    """Return the image and the git side of the app as the operation wants them."""
+    image = state.image if changes.image is None else (changes.image or None)
+    match request.source:
+        case Source.KEEP:
+            return replace(state, image=image)
+        case Source.DETACH:
+            return replace(state, image=image, pushed=None, detached=True)
+        case Source.COMMIT:
+            return replace(state, image=image, pushed=request.pushed, detached=False)
+
+
+def changed_secrets(secrets: AppSecrets, changes: Changes) -> AppSecrets:
+    """Return configuration and credentials as the operation wants them."""
+    configuration = {**secrets.configuration, **changes.environment}
+    credentials = None if changes.forget_credentials else secrets.credentials
+    return AppSecrets(
+        configuration={name: value for name, value in configuration.items() if value != ""},
+        credentials=changes.credentials or credentials,
+    )
+
+
+def projected_state(
+    state: AppState, waiting: Iterable[tuple[OperationRequest, Changes]]
+) -> AppState:
+    """Return the app as it will be if everything that waits succeeds (SPEC 3.8)."""
+    for request, changes in waiting:
+        state = changed_state(state, request, changes)
+    return state

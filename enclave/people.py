@@ -1,0 +1,72 @@
+"""Users, their SSH keys, and the roles they have in environments."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64decode, b64encode
+from binascii import Error as Base64Error
+from dataclasses import dataclass
+from enum import StrEnum
+
+from enclave.errors import InvalidInput
+
+
+class Role(StrEnum):
+    """What a member may do in an environment; each includes the one before."""
+
+    READ = "read"
+    DEPLOY = "deploy"
+    ADMIN = "admin"
+
+    def includes(self, other: Role) -> bool:
+        """Whether this role may do what ``other`` may."""
+        order = list(Role)
+        return order.index(self) >= order.index(other)
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person (or a robot) with a password and keys."""
+
+    id: int
+    email: str
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class SSHKey:
+    """A public key of a user. ``fingerprint`` is ``SHA256:…`` as ``ssh-keygen -l`` prints it."""
+
+    id: int
+    user_id: int
+    name: str
+    public_key: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A group of apps and of the people who may touch them (API: account)."""
+
+    id: int
+    handle: str
+    created_at: str
+
+
+def fingerprint(public_key: str) -> str:
+    """Return the SHA256 fingerprint of an OpenSSH public-key line, as ``ssh-keygen -l`` does.
+
+    Raises ``InvalidInput`` for anything that is not such a line.
+    """
+    parts = public_key.split()
+    cure = "paste one line of a .pub file, as in: ssh-ed25519 AAAA… name"
+    if len(parts) < 2:
+        raise InvalidInput(f"this is not an OpenSSH public key: {cure}")
+    try:
+        blob = b64decode(parts[1], validate=True)
+    except Base64Error as error:
+        raise InvalidInput(f"the key's second word is not base64: {cure}") from error
+    kind = blob[4 : 4 + int.from_bytes(blob[:4])]
+    if kind != parts[0].encode():
+        raise InvalidInput(f"the key's bytes are not of the type {parts[0]!r}: {cure}")
+    return "SHA256:" + b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")

@@ -1,0 +1,34 @@
+"""What one commit says: its Procfile, its .aptible.yml, whether it has a Dockerfile (SPEC 1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from enclave.aptible_yml import AptibleYml, parse_aptible_yml
+from enclave.procfile import Procfile, parse_procfile
+
+PROCFILE = "Procfile"
+APTIBLE_YML = ".aptible.yml"
+DOCKERFILE = "Dockerfile"
+
+
+@dataclass(frozen=True, slots=True)
+class PushedConfig:
+    """The files of one commit, as text that has passed the hooks; None where there is none.
+
+    ``commit`` is the 40-digit id. It is stored per ref and copied into every operation that uses
+    it, so that no worker reads the git repository.
+    """
+
+    commit: str
+    procfile: str | None = None
+    aptible_yml: str | None = None
+    dockerfile: bool = False
+
+    def read_procfile(self) -> Procfile | None:
+        """Parse the Procfile again; it passed once, so errors mean that our rules changed."""
+        return None if self.procfile is None else parse_procfile(self.procfile.encode())
+
+    def read_aptible_yml(self) -> AptibleYml:
+        """Parse the .aptible.yml again; without one there are no commands."""
+        return parse_aptible_yml((self.aptible_yml or "").encode())

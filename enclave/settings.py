@@ -1,0 +1,108 @@
+"""This installation's settings, from ``ENCLAVE_*`` variables (pydantic-settings)."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from enclave.errors import Misconfigured
+
+_SOCKET_PATH_BYTES = 107  # sockaddr_un.sun_path, less its NUL: unix(7)
+
+
+class Settings(BaseSettings):
+    """Every process reads the same names; each uses the ones it needs.
+
+    Times are seconds, sizes bytes, unless the name says otherwise.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="ENCLAVE_", extra="ignore")
+
+    data: Path = Field(Path("/var/lib/enclave"), description="repositories, keys, Redis's files")
+    redis_url: str = Field("", description="redis:// or unix:// URL; empty: data/redis.sock")
+    secret_keys: str = Field(
+        "", description="Fernet keys, newest first, comma between; empty: data/secret.keys"
+    )
+
+    http_host: str = "127.0.0.1"
+    http_port: int = 8080
+    ssh_host: str = "127.0.0.1"
+    ssh_port: int = 8022
+    public_url: str = Field("", description="the URL users type; empty: http://localhost:HTTP_PORT")
+    ssh_public_host: str = Field("localhost", description="the host users type for git over SSH")
+
+    docker_host: str = Field("", description="Engine URL; empty: DOCKER_HOST or the usual socket")
+    network: str = Field("", description="bridge of the containers; empty: one per installation")
+    subnet: str = Field("10.213.0.0/16", description="addresses of the containers (CIDR)")
+    workers: int = Field(2, ge=1, le=64, description="operations at a time, of different apps")
+
+    settle_seconds: float = Field(
+        2.0, ge=0, description="a container that lives so long is healthy"
+    )
+    stop_seconds: float = Field(10.0, ge=0, description="from SIGTERM to SIGKILL")
+    pull_seconds: float = Field(1800.0, gt=0)
+    command_seconds: float = Field(1800.0, gt=0, description="each before_release command")
+    lease_seconds: float = Field(15.0, gt=1, description="a silent worker's app is free after it")
+    kept_releases: int = Field(5, ge=1)
+
+    keepalive_seconds: float = Field(5.0, gt=0, description="silence before a keep-alive")
+    push_bytes: int = Field(2 << 30, description="the largest pack")
+    push_seconds: float = Field(3600.0, description="wall clock for receiving one pack")
+    push_idle_seconds: float = Field(60.0, description="silence of a client that should be sending")
+    push_cpu_seconds: int = Field(600, description="CPU of one index-pack")
+    push_memory_bytes: int = Field(1 << 30, description="address space of one index-pack")
+    push_commands: int = Field(5000, description="refs in one push")
+    push_slots: int = Field(8, description="packs being indexed at a time")
+    free_disk_bytes: int = Field(256 << 20, description="a push is refused below it")
+
+    token_seconds: int = Field(7 * 24 * 3600, description="a token's life when none is asked for")
+
+    @property
+    def resolved_redis_url(self) -> str:
+        """The Redis to talk to: the one given, or the private one of ``enclave up``."""
+        return self.redis_url or f"unix://{self.redis_socket}"
+
+    @property
+    def redis_socket(self) -> Path:
+        """The socket of ``enclave up``'s own Redis; ``Misconfigured`` when the path is too long."""
+        path = self.data.resolve() / "redis.sock"
+        if len(bytes(path)) > _SOCKET_PATH_BYTES:
+            raise Misconfigured(
+                f"{path} is longer than the {_SOCKET_PATH_BYTES} bytes a unix socket's path may "
+                "have: choose a shorter data directory"
+            )
+        return path
+
+    @property
+    def repositories(self) -> Path:
+        """Where the bare git repositories are, one directory an app."""
+        return self.data / "repositories"
+
+    @property
+    def url(self) -> str:
+        """The root URL of API and git over HTTP, without a slash at its end."""
+        return (self.public_url or f"http://localhost:{self.http_port}").rstrip("/")
+
+    @property
+    def bridge(self) -> str:
+        """The containers' network: named for the data directory, so installations keep apart."""
+        if self.network:
+            return self.network
+        return "enclave-" + hashlib.sha256(bytes(self.data.resolve())).hexdigest()[:6]
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """Return this process's settings. Raises ``Misconfigured`` with every wrong variable named."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"ENCLAVE_{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
+            for item in error.errors()
+        )
+        raise Misconfigured(wrong) from error

@@ -1,0 +1,41 @@
+"""The one store: everything durable but git objects and containers, in one Redis database."""
+
+from __future__ import annotations
+
+from enclave.app import App, AppState
+from enclave.changes import projected_state
+from enclave.sealing import Sealer
+from enclave.settings import Settings
+from enclave.store.apps import Apps
+from enclave.store.database import Database
+from enclave.store.logs import Logs
+from enclave.store.operations import Operations
+from enclave.store.people import People
+from enclave.store.pushes import Pushes
+
+
+class Store:
+    """The door to the store. Safe to share between threads; connects on first use."""
+
+    def __init__(self, url: str, sealer: Sealer) -> None:
+        self.database = Database(url)
+        self.sealer = sealer
+        self.people = People(self.database)
+        self.apps = Apps(self.database, sealer)
+        self.operations = Operations(self.database, sealer)
+        self.pushes = Pushes(self.database, self.operations)
+        self.logs = Logs(self.database)
+
+    def projected(self, app: App) -> AppState:
+        """Return the app as it will be if everything that waits or runs succeeds (SPEC 3.8)."""
+        unfinished = self.operations.unfinished(app.id)
+        return projected_state(
+            self.apps.app(app.id).state,
+            [(each.request, self.operations.changes(each.id)) for each in unfinished],
+        )
+
+
+def open_store(settings: Settings) -> Store:
+    """Return the store that the settings name. Raises ``Misconfigured``."""
+    sealer = Sealer.from_settings(settings.secret_keys, settings.data)
+    return Store(settings.resolved_redis_url, sealer)

@@ -1,0 +1,120 @@
+"""Environments and apps in Redis: records, state and sealed secrets."""
+
+from __future__ import annotations
+
+from enclave.app import App, AppSecrets, AppState, AppStatus
+from enclave.clock import now_iso
+from enclave.codec import decode, encode
+from enclave.errors import Conflict, NotFound
+from enclave.handles import check_handle
+from enclave.people import Environment
+from enclave.release import Release
+from enclave.sealing import Sealer
+from enclave.store import keys
+from enclave.store.database import Database, unavailable_when_lost
+
+
+class Apps:
+    """What exists, and what is live of it. Only a finished operation writes an app's state."""
+
+    def __init__(self, database: Database, sealer: Sealer) -> None:
+        self._database = database
+        self._redis = database.redis
+        self._sealer = sealer
+
+    def create_environment(self, handle: str) -> Environment:
+        """Create an environment. Raises ``InvalidHandle`` or ``Conflict``."""
+        check_handle(handle)
+        environment = Environment(self._database.next_id("environment"), handle, now_iso())
+        with unavailable_when_lost():
+            self._redis.set(keys.environment(environment.id), encode(environment))
+            if not self._redis.hsetnx(keys.ENVIRONMENTS_BY_HANDLE, handle, str(environment.id)):
+                self._redis.delete(keys.environment(environment.id))
+                raise Conflict(f"an environment {handle} exists already")
+        return environment
+
+    def environment(self, environment_id: int) -> Environment:
+        """Return an environment; raises ``NotFound``."""
+        with unavailable_when_lost():
+            record = self._redis.get(keys.environment(environment_id))
+        if record is None:
+            raise NotFound("there is no such environment")
+        return decode(Environment, record)
+
+    def environment_by_handle(self, handle: str) -> Environment:
+        """Return the environment of that handle; raises ``NotFound``."""
+        with unavailable_when_lost():
+            environment_id = self._redis.hget(keys.ENVIRONMENTS_BY_HANDLE, handle)
+        if environment_id is None:
+            raise NotFound(f"there is no environment {handle}")
+        return self.environment(int(environment_id))
+
+    def create(self, environment: Environment, handle: str) -> App:
+        """Create an app, pending. Raises ``InvalidHandle`` or ``Conflict``."""
+        check_handle(handle)
+        app_id = self._database.next_id("app")
+        record = {
+            "handle": handle,
+            "environment_id": str(environment.id),
+            "environment": environment.handle,
+            "created_at": now_iso(),
+        }
+        with unavailable_when_lost():
+            self._redis.hset(keys.app(app_id), mapping=record)
+            if not self._redis.hsetnx(keys.environment_apps(environment.id), handle, str(app_id)):
+                self._redis.delete(keys.app(app_id))
+                raise Conflict(f"an app {handle} exists already in {environment.handle}")
+        return self.app(app_id)
+
+    def app(self, app_id: int) -> App:
+        """Return an app with its state; raises ``NotFound``."""
+        with unavailable_when_lost():
+            fields = self._redis.hgetall(keys.app(app_id))
+        if not fields:
+            raise NotFound("there is no such app")
+        return App(
+            id=app_id,
+            environment_id=int(fields["environment_id"]),
+            environment=fields["environment"],
+            handle=fields["handle"],
+            created_at=fields["created_at"],
+            status=AppStatus(fields.get("status", AppStatus.PENDING)),
+            deploy_branch=fields.get("deploy_branch", "master"),
+            state=decode(AppState, fields["state"]) if "state" in fields else AppState(),
+        )
+
+    def app_by_handle(self, environment: str, handle: str) -> App:
+        """Return the app ``ENVIRONMENT/HANDLE``; raises ``NotFound``."""
+        found = self.environment_by_handle(environment)
+        with unavailable_when_lost():
+            app_id = self._redis.hget(keys.environment_apps(found.id), handle)
+        if app_id is None:
+            raise NotFound(f"there is no app {environment}/{handle}")
+        return self.app(int(app_id))
+
+    def apps_in(self, environment_id: int) -> list[App]:
+        """Return the apps of an environment, by handle."""
+        with unavailable_when_lost():
+            ids = self._redis.hgetall(keys.environment_apps(environment_id))
+        return [self.app(int(ids[handle])) for handle in sorted(ids)]
+
+    def secrets(self, app_id: int) -> AppSecrets:
+        """Return the app's configuration and registry credentials, opened."""
+        with unavailable_when_lost():
+            sealed = self._redis.hget(keys.app(app_id), "secrets")
+        return decode(AppSecrets, self._sealer.open(sealed)) if sealed else AppSecrets()
+
+    def releases(self, app_id: int) -> list[Release]:
+        """Return the app's releases, newest first."""
+        with unavailable_when_lost():
+            records = self._redis.hvals(keys.releases(app_id))
+        releases = [decode(Release, record) for record in records]
+        return sorted(releases, key=lambda release: release.number, reverse=True)
+
+    def release(self, app_id: int, number: int) -> Release:
+        """Return one release; raises ``NotFound``."""
+        with unavailable_when_lost():
+            record = self._redis.hget(keys.releases(app_id), str(number))
+        if record is None:
+            raise NotFound(f"there is no release {number}")
+        return decode(Release, record)

@@ -1,0 +1,107 @@
+"""The connection to Redis: deadlines, patience while it restarts, and our scripts.
+
+Every script of ours can safely be run again with the same arguments: that is what makes the
+client's own retries safe, and what answers "did it hold?" after a lost connection (DESIGN 3.5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.resources import files
+from typing import cast
+
+import redis
+from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import ExponentialBackoff
+from redis.commands.core import Script
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from enclave.errors import StoreUnavailable
+from enclave.store import keys
+from enclave.store.text_redis import TextRedis
+
+_ANSWER_SECONDS = 10.0  # appendfsync always on a slow disk; a blocking read sets its own
+_BACKOFF = ExponentialBackoff(cap=1.0, base=0.05)
+_ATTEMPTS = (
+    9  # about six seconds: a Redis that is being restarted by its supervisor is back by then
+)
+
+Word = str | bytes | int
+
+
+class Database:
+    """One Redis database: ``redis`` for plain commands (text in and out), ``run`` for scripts.
+
+    ``raw`` speaks bytes, for RQ. Both are safe to share between threads, and connect lazily.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        patience = Retry(_BACKOFF, _ATTEMPTS)
+        self.redis = cast(
+            TextRedis,
+            redis.Redis.from_url(
+                url, decode_responses=True, socket_timeout=_ANSWER_SECONDS, retry=patience
+            ),
+        )
+        self.raw: redis.Redis = redis.Redis.from_url(
+            url, socket_timeout=_ANSWER_SECONDS, retry=patience
+        )
+        self._scripts: dict[str, Script] = {}
+
+    def run(self, script: str, script_keys: Sequence[str], arguments: Sequence[Word]) -> object:
+        """Run ``scripts/SCRIPT.lua`` as one transaction; raises ``StoreUnavailable``."""
+        if script not in self._scripts:
+            self._scripts[script] = self.redis.register_script(_source(script))
+        with unavailable_when_lost():
+            return self._scripts[script](keys=script_keys, args=arguments)
+
+    def next_id(self, kind: str) -> int:
+        """Return a number that no other user, key, app, … of this kind has or had."""
+        with unavailable_when_lost():
+            return int(self.redis.incr(keys.counter(kind)))
+
+    def asynchronous(self) -> AsyncRedis:
+        """Return a client of the same database for asyncio, text in and out."""
+        client: AsyncRedis = AsyncRedis.from_url(
+            self.url,
+            decode_responses=True,
+            socket_timeout=_ANSWER_SECONDS,
+            retry=AsyncRetry(_BACKOFF, _ATTEMPTS),
+        )
+        return client
+
+
+@contextmanager
+def unavailable_when_lost() -> Iterator[None]:
+    """Turn every failure of Redis into ``StoreUnavailable``, whose text holds no data."""
+    try:
+        yield
+    except RedisError as error:
+        reason = str(error).split("\n", 1)[0][:200]
+        raise StoreUnavailable(f"the store (Redis) does not answer: {reason}") from error
+
+
+def _source(script: str) -> str:
+    folder = files("enclave.store") / "scripts"
+    return "\n".join((folder / f"{name}.lua").read_text("utf-8") for name in ("prelude", script))
+
+
+def app_keys(app_id: int) -> list[str]:
+    """Return the keys of an app in the order that ``scripts/prelude.lua`` names them."""
+    return [
+        keys.refs(app_id),
+        keys.ref_configs(app_id),
+        keys.ref_directories(app_id),
+        keys.reservations(app_id),
+        keys.queue(app_id),
+        keys.lease(app_id),
+        keys.fence(app_id),
+        keys.app(app_id),
+        keys.app_operations(app_id),
+        keys.releases(app_id),
+        keys.DUE,
+    ]

@@ -1,0 +1,130 @@
+"""Every Redis key and its type. No other module spells one."""
+
+from __future__ import annotations
+
+_ROOT = "enclave"
+
+USERS_BY_EMAIL = f"{_ROOT}:users:by-email"  # hash: email -> user id
+KEYS_BY_FINGERPRINT = f"{_ROOT}:keys:by-fingerprint"  # hash: fingerprint -> key id
+ENVIRONMENTS_BY_HANDLE = f"{_ROOT}:environments:by-handle"  # hash: handle -> environment id
+DUE = f"{_ROOT}:due"  # sorted set: app id -> time (ms) when someone must have looked at its queue
+
+
+def counter(kind: str) -> str:
+    """String: the last id given to a user, key, environment, app or operation."""
+    return f"{_ROOT}:last:{kind}"
+
+
+def user(user_id: int) -> str:
+    """Hash: record (JSON), password (argon2)."""
+    return f"{_ROOT}:user:{user_id}"
+
+
+def user_keys(user_id: int) -> str:
+    """Set of key ids."""
+    return f"{_ROOT}:user:{user_id}:keys"
+
+
+def user_environments(user_id: int) -> str:
+    """Hash: environment id -> role."""
+    return f"{_ROOT}:user:{user_id}:environments"
+
+
+def ssh_key(key_id: int) -> str:
+    """String: record (JSON)."""
+    return f"{_ROOT}:key:{key_id}"
+
+
+def token(token_id: str) -> str:
+    """String that expires with the token: its user id."""
+    return f"{_ROOT}:token:{token_id}"
+
+
+def login_failures(email: str) -> str:
+    """String that expires: how often a password was wrong lately."""
+    return f"{_ROOT}:login-failures:{email}"
+
+
+def environment(environment_id: int) -> str:
+    """String: record (JSON)."""
+    return f"{_ROOT}:environment:{environment_id}"
+
+
+def environment_apps(environment_id: int) -> str:
+    """Hash: handle -> app id."""
+    return f"{_ROOT}:environment:{environment_id}:apps"
+
+
+def app(app_id: int) -> str:
+    """Hash: handle, environment_id, created_at, deploy_branch, status, state, sealed secrets."""
+    return f"{_ROOT}:app:{app_id}"
+
+
+def refs(app_id: int) -> str:
+    """Hash: full ref name -> 40-digit object id."""
+    return f"{_ROOT}:app:{app_id}:refs"
+
+
+def ref_configs(app_id: int) -> str:
+    """Hash: full ref name -> pushed config (JSON)."""
+    return f"{_ROOT}:app:{app_id}:ref-configs"
+
+
+def ref_directories(app_id: int) -> str:
+    """Hash: directory of refs (``refs/heads/a``) -> how many refs are below it."""
+    return f"{_ROOT}:app:{app_id}:ref-directories"
+
+
+def reservations(app_id: int) -> str:
+    """Hash: full ref name -> JSON list of [operation id, commit], in the order of the queue."""
+    return f"{_ROOT}:app:{app_id}:reservations"
+
+
+def queue(app_id: int) -> str:
+    """List of operation ids; the head is the running one or the next."""
+    return f"{_ROOT}:app:{app_id}:queue"
+
+
+def lease(app_id: int) -> str:
+    """Hash: holder (token), operation, fence, expires (ms)."""
+    return f"{_ROOT}:app:{app_id}:lease"
+
+
+def fence(app_id: int) -> str:
+    """String: the number of the newest lease; a lease with an older one is lost."""
+    return f"{_ROOT}:app:{app_id}:fence"
+
+
+def app_operations(app_id: int) -> str:
+    """Sorted set of all operation ids of the app."""
+    return f"{_ROOT}:app:{app_id}:operations"
+
+
+def releases(app_id: int) -> str:
+    """Hash: number -> release (JSON)."""
+    return f"{_ROOT}:app:{app_id}:releases"
+
+
+def operation(operation_id: int) -> str:
+    """Hash: request, refs (JSON for the scripts), sealed changes, status, point, times, message."""
+    return f"{_ROOT}:operation:{operation_id}"
+
+
+def operation_log(operation_id: int) -> str:
+    """Stream: entries with a ``line``, and one last entry with ``end`` (the final status)."""
+    return f"{_ROOT}:operation:{operation_id}:log"
+
+
+def operation_control(operation_id: int) -> str:
+    """List that the running worker blocks on: ``cancel``."""
+    return f"{_ROOT}:operation:{operation_id}:control"
+
+
+def push(push_id: str) -> str:
+    """String that expires: the outcome of a push's transaction, so that asking again is safe."""
+    return f"{_ROOT}:push:{push_id}"
+
+
+def operation_prefix() -> str:
+    """What stands before an operation's id in its key."""
+    return operation(0)[:-1]

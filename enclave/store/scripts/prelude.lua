@@ -1,0 +1,101 @@
+-- Shared by every script about one app. KEYS[1..11] are the app's keys in the order of
+-- enclave/store/database.py (app_keys). Scripts run alone, whole, and are written to the append-only
+-- file as one transaction.
+local REFS, CONFIGS, DIRECTORIES, RESERVATIONS = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local QUEUE, LEASE, FENCE, APP, OPERATIONS, RELEASES, DUE =
+  KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
+local ZERO = string.rep('0', 40)
+local WAKE_MS = 10000  -- a wake-up that nobody answered for so long is repeated by the reconciler
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- Run RQ's own commands, flattened in ARGV from `first`: count of words, words, count of words, …
+local function wake(app_id, first)
+  local at = first
+  while at <= #ARGV do
+    local words = tonumber(ARGV[at])
+    redis.call(unpack(ARGV, at + 1, at + words))
+    at = at + words + 1
+  end
+  redis.call('ZADD', DUE, now_ms() + WAKE_MS, app_id)
+end
+
+-- Call `visit` with every directory of a ref name: refs, refs/heads, refs/heads/a for refs/heads/a/b.
+local function each_directory(ref, visit)
+  local slash = ref:find('/', 1, true)
+  while slash do
+    local stop = visit(ref:sub(1, slash - 1))
+    if stop then return stop end
+    slash = ref:find('/', slash + 1, true)
+  end
+end
+
+local function store_ref(ref, new, config)
+  local exists = redis.call('HEXISTS', REFS, ref) == 1
+  if new == ZERO then
+    redis.call('HDEL', REFS, ref)
+    redis.call('HDEL', CONFIGS, ref)
+    if exists then
+      each_directory(ref, function(directory)
+        if redis.call('HINCRBY', DIRECTORIES, directory, -1) <= 0 then
+          redis.call('HDEL', DIRECTORIES, directory)
+        end
+      end)
+    end
+    return
+  end
+  redis.call('HSET', REFS, ref, new)
+  if config then
+    redis.call('HSET', CONFIGS, ref, config)
+  else
+    redis.call('HDEL', CONFIGS, ref)
+  end
+  if not exists then
+    each_directory(ref, function(directory) redis.call('HINCRBY', DIRECTORIES, directory, 1) end)
+  end
+end
+
+local function reserved_by(ref)
+  local text = redis.call('HGET', RESERVATIONS, ref)
+  return text and cjson.decode(text) or {}
+end
+
+local function reserve(ref, operation, commit)
+  local holders = reserved_by(ref)
+  holders[#holders + 1] = { tonumber(operation), commit }
+  redis.call('HSET', RESERVATIONS, ref, cjson.encode(holders))
+end
+
+local function unreserve(ref, operation)
+  local rest = {}
+  for _, holder in ipairs(reserved_by(ref)) do
+    if holder[1] ~= tonumber(operation) then rest[#rest + 1] = holder end
+  end
+  if #rest > 0 then
+    redis.call('HSET', RESERVATIONS, ref, cjson.encode(rest))
+  else
+    redis.call('HDEL', RESERVATIONS, ref)
+  end
+end
+
+-- The end of an operation, however it ended: its refs are free, its log is closed.
+local function close_operation(operation, operation_key, log, status, message, cancelled, ended_at)
+  for _, update in ipairs(cjson.decode(redis.call('HGET', operation_key, 'refs'))) do
+    unreserve(update.ref, operation)
+  end
+  redis.call('HSET', operation_key, 'status', status, 'message', message,
+    'cancelled', cancelled, 'ended_at', ended_at)
+  redis.call('HDEL', operation_key, 'sealed')
+  redis.call('XADD', log, '*', 'end', status)
+end
+
+-- Store an operation at the end of the app's queue; wake a worker if the app was idle. If it was
+-- not, whoever ends the operation ahead wakes one.
+local function queue_operation(app_id, operation, operation_key, fields, first_wake_word)
+  redis.call('HSET', operation_key, unpack(fields))
+  redis.call('ZADD', OPERATIONS, operation, operation)
+  if redis.call('RPUSH', QUEUE, operation) == 1 then wake(app_id, first_wake_word) end
+end

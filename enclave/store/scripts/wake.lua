@@ -1,0 +1,7 @@
+-- Repeat a wake-up that may have been lost. ARGV: app id, the wake-up's words.
+if redis.call('LLEN', QUEUE) == 0 then
+  redis.call('ZREM', DUE, ARGV[1])
+  return 0
+end
+wake(ARGV[1], 2)
+return 1
