@@ -1,0 +1,34 @@
+"""The git program as a child process: where it finds objects, and what it may not see."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """Where an app's objects are: the bare repository, and a push's quarantine on top of it.
+
+    In a quarantine, git writes there and finds the repository's own objects as an alternate.
+    """
+
+    repository: Path
+    quarantine: Path | None = None
+
+    def environment(self) -> dict[str, str]:
+        """Return the whole environment for a git child: no user's or system's configuration."""
+        environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LC_ALL": "C",
+            "HOME": "/nonexistent",
+            "GIT_DIR": str(self.repository),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_NO_REPLACE_OBJECTS": "1",
+        }
+        if self.quarantine is not None:
+            environment["GIT_OBJECT_DIRECTORY"] = str(self.quarantine)
+            environment["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = str(self.repository / "objects")
+        return environment

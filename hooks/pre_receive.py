@@ -1,0 +1,217 @@
+"""Judges a push before any ref moves (SPEC 2.5 to 2.9).
+
+It looks at the stored refs, the reservations and the pushed objects, and changes nothing. The
+store's transaction then holds exactly what was judged, or asks to judge again.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from dulwich.refs import Ref, check_ref_format
+
+from enclave.app import App
+from enclave.errors import InvalidFiles, PushRefused
+from enclave.operation import ZERO_ID, RefUpdate
+from enclave.pushed_config import PushedConfig
+from enclave.store.pushes import RefsView, Reservation
+from hooks.git import Objects
+from hooks.objects import ObjectReader
+from hooks.pushed_files import PushedFiles, read_pushed_files
+
+_MAX_REF_BYTES = 255
+_KEPT = ("refs/heads/", "refs/tags/")
+_LOOKS_LIKE_ID = re.compile(r"[0-9a-f]{40}")
+_GRAPH_SECONDS = 60
+
+
+@dataclass(slots=True)
+class Judgement:
+    """The hooks' word on every ref of a push.
+
+    ``immediate`` may move now, ``deploy`` when its deploy has succeeded; ``attach`` is the
+    operation that is deploying this very commit already, ``attached`` the refs that it moves;
+    ``behind`` is the operation that a new deploy waits for.
+    """
+
+    atomic: bool
+    immediate: list[RefUpdate] = field(default_factory=list)
+    deploy: RefUpdate | None = None
+    attach: Reservation | None = None
+    attached: list[RefUpdate] = field(default_factory=list)
+    behind: Reservation | None = None
+    refused: dict[str, PushRefused] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def judge(
+    app: App,
+    commands: Sequence[RefUpdate],
+    *,
+    view: RefsView,
+    objects: Objects,
+    reader: ObjectReader,
+    has_image: bool,
+    atomic: bool,
+) -> Judgement:
+    """Judge each command alone; with ``atomic``, one refusal refuses them all (SPEC 2.9).
+
+    ``has_image``: the app will have an image reference when everything that waits has succeeded.
+    """
+    judgement = Judgement(atomic)
+    for command in sorted(commands, key=lambda each: each.ref != app.deploy_ref):
+        try:
+            _check_name(command.ref, commands)
+            _check_old_value(command, view)
+            if command.ref == app.deploy_ref:
+                _judge_deploy(
+                    app, command, judgement, view, objects=objects, reader=reader, image=has_image
+                )
+            else:
+                _judge_other(command, judgement, view, reader)
+        except PushRefused as refusal:
+            judgement.refused[command.ref] = refusal
+    if atomic and judgement.refused:
+        _refuse_all(judgement, commands)
+    return judgement
+
+
+def _check_name(ref: str, commands: Sequence[RefUpdate]) -> None:
+    if len(ref.encode()) > _MAX_REF_BYTES:
+        raise PushRefused(f"the name is longer than {_MAX_REF_BYTES} bytes")
+    if not check_ref_format(Ref(ref.encode())):
+        raise PushRefused("funny refname")
+    short = next((ref[len(kind) :] for kind in _KEPT if ref.startswith(kind)), None)
+    if short is None:
+        raise PushRefused("only branches (refs/heads/) and tags (refs/tags/) are kept here")
+    if short == "HEAD" or _LOOKS_LIKE_ID.fullmatch(short):
+        raise PushRefused("the name would be taken for a commit: choose another")
+    for other in commands:
+        if ref.startswith(f"{other.ref}/") and not other.deletes:
+            raise PushRefused(f"{other.ref} is in this push too: git keeps one of the two names")
+
+
+def _check_old_value(command: RefUpdate, view: RefsView) -> None:
+    stored = view.refs.get(command.ref, ZERO_ID)
+    if command.old != stored:
+        raise PushRefused("stale info: it moved meanwhile, fetch first")
+
+
+def _judge_other(
+    command: RefUpdate, judgement: Judgement, view: RefsView, reader: ObjectReader
+) -> None:
+    holders = view.reserved(command.ref)
+    if judgement.attach and Reservation(judgement.attach.operation_id, command.new) in holders:
+        judgement.attached.append(command)  # an atomic push, repeated
+        return
+    if holders:
+        raise PushRefused(f"reserved by operation {holders[-1].operation_id} until it ends")
+    if command.deletes:
+        judgement.immediate.append(command)
+        return
+    files = _read_tip(command, reader)
+    if files is not None:
+        judgement.warnings += files.warnings
+    judgement.immediate.append(replace(command, config=files.config if files else None))
+
+
+def _judge_deploy(
+    app: App,
+    command: RefUpdate,
+    judgement: Judgement,
+    view: RefsView,
+    *,
+    objects: Objects,
+    reader: ObjectReader,
+    image: bool,
+) -> None:
+    if command.deletes:
+        raise PushRefused(f"{app.deploy_branch} deploys this app and cannot be deleted")
+    files = _read_tip(command, reader)
+    if files is None:
+        raise PushRefused("a branch points at a commit, this is something else")
+    holders = view.reserved(command.ref)
+    same = [holder for holder in holders if holder.commit == command.new]
+    if same:
+        judgement.attach = same[-1]
+        judgement.attached.append(command)
+        return
+    if holders:
+        _check_descends(command, holders[-1], objects)
+        judgement.behind = holders[-1]
+    _check_deployable(app, files.config, has_image=image)
+    judgement.warnings += files.warnings
+    judgement.deploy = replace(command, config=files.config)
+
+
+def _read_tip(command: RefUpdate, reader: ObjectReader) -> PushedFiles | None:
+    """Return the tip's files, None for a tag that ends in something else than a commit."""
+    tip = reader.info(command.new)
+    if tip is None:
+        raise PushRefused(f"missing object {command.new}")
+    is_branch = command.ref.startswith("refs/heads/")
+    if is_branch and tip.type != "commit":
+        raise PushRefused(f"a branch points at a commit, this is a {tip.type}")
+    commit = tip if tip.type == "commit" else reader.info(f"{command.new}^{{commit}}")
+    if commit is None:
+        return None
+    try:
+        return read_pushed_files(reader, commit.id)
+    except InvalidFiles as error:
+        names = " and ".join(file.path for file in error.files)
+        raise PushRefused(f"invalid {names}", tuple(error.lines())) from error
+
+
+def _check_descends(command: RefUpdate, newest: Reservation, objects: Objects) -> None:
+    """Only a descendant of the newest reserved commit may queue behind it (SPEC 2.7)."""
+    arguments = ["git", "merge-base", "--is-ancestor", newest.commit, command.new]
+    try:
+        answer = subprocess.run(
+            arguments,
+            env=objects.environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_GRAPH_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise PushRefused("the history took too long to read") from error
+    if answer.returncode != 0:
+        raise PushRefused(
+            f"deploy {newest.operation_id} of {newest.commit[:8]} is under way",
+            (
+                f"Wait for it, or cancel it: aptible operation:cancel {newest.operation_id}",
+                "A push of a commit that descends from it would queue behind it.",
+            ),
+        )
+
+
+def _check_deployable(app: App, config: PushedConfig, *, has_image: bool) -> None:
+    """SPEC 2.6: there must be something to run."""
+    if has_image:
+        return
+    if config.dockerfile:
+        raise PushRefused(
+            "building a Dockerfile is not available yet",
+            (f"Deploy an image: aptible deploy --app {app.handle} --docker-image IMAGE",),
+        )
+    raise PushRefused(
+        "nothing to deploy: no image and no Dockerfile",
+        (
+            f"{app.name} has no Docker image yet, and this commit has no Dockerfile.",
+            f"Deploy an image first: aptible deploy --app {app.handle} --docker-image IMAGE",
+            "or commit a Dockerfile to the root of the repository.",
+        ),
+    )
+
+
+def _refuse_all(judgement: Judgement, commands: Sequence[RefUpdate]) -> None:
+    first = next(iter(judgement.refused))
+    for command in commands:
+        judgement.refused.setdefault(command.ref, PushRefused(f"atomic push: {first} was refused"))
+    judgement.immediate.clear()
+    judgement.attached.clear()
+    judgement.deploy = judgement.attach = judgement.behind = None

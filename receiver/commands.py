@@ -1,0 +1,87 @@
+"""Reads what a client wants to push: commands, capabilities, options (gitprotocol-pack(5))."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dulwich.objects import valid_hexsha
+from dulwich.protocol import Protocol, extract_capabilities
+
+from enclave.errors import PushRefused
+from enclave.operation import RefUpdate
+
+_MAX_OPTIONS = 64
+_MAX_OPTION_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class PushCommands:
+    """What came before the pack. ``shallow``: the client lacks part of its own history."""
+
+    commands: tuple[RefUpdate, ...]
+    capabilities: frozenset[bytes]
+    options: tuple[str, ...] = ()
+    shallow: bool = False
+
+    @property
+    def has_pack(self) -> bool:
+        """Whether a pack follows: git sends none when every command deletes."""
+        return any(not command.deletes for command in self.commands)
+
+
+def read_commands(protocol: Protocol, *, most: int) -> PushCommands | None:
+    """Read commands up to the flush packet, and push options if they were agreed on.
+
+    None when the client wants nothing. Raises ``PushRefused`` for what breaks the protocol or
+    ``most``: the conversation cannot go on after that.
+    """
+    commands: list[RefUpdate] = []
+    capabilities: frozenset[bytes] = frozenset()
+    shallow = False
+    line = protocol.read_pkt_line()
+    while line:
+        if line.startswith(b"shallow "):
+            shallow = True
+        else:
+            if not commands:
+                line, words = _first_line(line)
+                capabilities = frozenset(words)
+            commands.append(_command(line))
+        if len(commands) > most:
+            raise PushRefused(f"more than {most} refs in one push: push them in parts")
+        line = protocol.read_pkt_line()
+    if not commands:
+        return None
+    if len({command.ref for command in commands}) < len(commands):
+        raise PushRefused("the same ref twice in one push")
+    options = _read_options(protocol) if b"push-options" in capabilities else ()
+    return PushCommands(tuple(commands), capabilities, options, shallow)
+
+
+def _first_line(line: bytes) -> tuple[bytes, list[bytes]]:
+    if line.count(b"\0") != 1:
+        raise PushRefused("the first command names no capabilities")
+    return extract_capabilities(line)
+
+
+def _command(line: bytes) -> RefUpdate:
+    words = line.rstrip(b"\n").split(b" ", 2)
+    if len(words) != 3 or not (valid_hexsha(words[0]) and valid_hexsha(words[1])):
+        raise PushRefused("a command is not OLD NEW REF")
+    if len(words[0]) != 40 or len(words[1]) != 40:
+        raise PushRefused("object ids have 40 digits here (object-format=sha1)")
+    try:
+        return RefUpdate(words[2].decode(), words[0].decode().lower(), words[1].decode().lower())
+    except UnicodeDecodeError as error:
+        raise PushRefused("a ref's name is not UTF-8") from error
+
+
+def _read_options(protocol: Protocol) -> tuple[str, ...]:
+    options: list[str] = []
+    for line in protocol.read_pkt_seq():
+        if len(options) == _MAX_OPTIONS or len(line) > _MAX_OPTION_BYTES:
+            raise PushRefused(
+                f"at most {_MAX_OPTIONS} push options of {_MAX_OPTION_BYTES} bytes are taken"
+            )
+        options.append(line.rstrip(b"\n").decode("utf-8", "replace"))
+    return tuple(options)

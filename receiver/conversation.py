@@ -1,0 +1,125 @@
+"""One git conversation, whichever transport it came over: who, about which app, which service."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from dulwich.errors import GitProtocolError, HangupException
+from dulwich.protocol import Protocol
+
+from enclave.access import permitted_app_by_name
+from enclave.app import App
+from enclave.errors import EnclaveError, NotFound
+from enclave.people import Role, User
+from enclave.settings import Settings
+from enclave.store import Store
+from receiver.fetch import Fetch
+from receiver.push import Push
+from receiver.repository import AppRepository, ensure_repository
+from receiver.wire import Wire
+
+logger = logging.getLogger(__name__)
+
+
+class GitService(StrEnum):
+    """The two programs that git asks a server for."""
+
+    RECEIVE_PACK = "git-receive-pack"
+    UPLOAD_PACK = "git-upload-pack"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a transport has found out. ``stateless``: smart HTTP, one request of a conversation.
+
+    ``advertise`` is HTTP's first request, which only lists the refs.
+    """
+
+    service: GitService
+    app: App
+    user: User
+    stateless: bool = False
+    advertise: bool = False
+
+
+class Conversations:
+    """Holds git conversations, each in a thread of its own."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store = store
+        self._settings = settings
+        self._slots = threading.BoundedSemaphore(settings.push_slots)
+
+    def admit(self, user: User, environment: str, app: str, service: GitService) -> Request:
+        """Check that the user may do this there. Raises ``NotFound``, for strangers too.
+
+        Whoever may push may fetch (SPEC 2.12); to everyone else the app does not exist (2.11).
+        """
+        try:
+            found = permitted_app_by_name(self._store, user, environment, app, Role.DEPLOY)
+        except EnclaveError as error:
+            raise NotFound("Repository not found, or you may not use it.") from error
+        return Request(service, found, user)
+
+    def start(self, request: Request) -> Wire:
+        """Begin a conversation; the transport pumps the wire until the handler closes it."""
+        wire = Wire()
+        name = f"{request.service} {request.app.name}"
+        threading.Thread(target=self._hold, args=(request, wire), name=name, daemon=True).start()
+        return wire
+
+    def _hold(self, request: Request, wire: Wire) -> None:
+        protocol = wire.protocol()
+        try:
+            self._speak(request, wire, protocol)
+        except (HangupException, GitProtocolError, ConnectionError) as error:
+            logger.info("%s of %s ended early: %s", request.service, request.app.name, error)
+        except Exception:  # the outermost frame of this thread
+            reference = uuid.uuid4().hex[:12]
+            logger.exception("conversation %s failed", reference)
+            _say_goodbye(protocol, f"internal error {reference}: tell the server's operator")
+        finally:
+            wire.close_handler_end()
+
+    def _speak(self, request: Request, wire: Wire, protocol: Protocol) -> None:
+        path = self.path(request.app)
+        ensure_repository(path)
+        refs = self._store.pushes.refs(request.app.id)
+        repository = AppRepository(path, request.app, refs)
+        try:
+            if request.service is GitService.UPLOAD_PACK:
+                fetch = Fetch(
+                    repository, protocol, stateless=request.stateless, advertise=request.advertise
+                )
+                fetch.handle()
+            else:
+                push = Push(
+                    repository,
+                    protocol,
+                    request,
+                    wire=wire,
+                    path=path,
+                    store=self._store,
+                    settings=self._settings,
+                    slots=self._slots,
+                )
+                push.handle()
+        finally:
+            repository.object_store.close()
+
+    def path(self, app: App) -> Path:
+        """Return where the app's bare repository is."""
+        return self._settings.repositories / f"{app.id}.git"
+
+
+def _say_goodbye(protocol: Protocol, sentence: str) -> None:
+    """Tell the client why the conversation ends (gitprotocol-pack(5), ERR), if it still listens."""
+    try:
+        protocol.write_pkt_line(f"ERR {sentence}".encode())
+    except (GitProtocolError, OSError):
+        logger.info("the client was gone before it could be told")
