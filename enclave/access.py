@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from enclave.app import App
 from enclave.errors import Forbidden, NotFound
+from enclave.operation import Operation
 from enclave.people import Environment, Role, User
 from enclave.store import Store
 
@@ -46,6 +47,22 @@ def permitted_environment(store: Store, user: User, environment_id: int, role: R
         environment = store.apps.environment(environment_id)
     permit(store, user, environment_id, role)
     return environment
+
+
+def permitted_environment_by_name(store: Store, user: User, handle: str, role: Role) -> Environment:
+    """Return the environment of that handle, like ``permitted_environment``."""
+    with _unknown_like_foreign():
+        environment = store.apps.environment_by_handle(handle)
+    permit(store, user, environment.id, role)
+    return environment
+
+
+def permitted_operation(store: Store, user: User, operation_id: int, role: Role) -> Operation:
+    """Return the operation if the user has at least ``role`` over its app; raises as ``permit``."""
+    with _unknown_like_foreign():
+        operation = store.operations.operation(operation_id)
+    permitted_app(store, user, operation.request.app_id, role)
+    return operation
 
 
 _UNKNOWN = "There is no such resource, or you may not see it."

@@ -8,3 +8,8 @@ from datetime import UTC, datetime
 def now_iso() -> str:
     """Return the time now: ISO 8601, UTC, milliseconds, ``Z``."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def seconds_since(moment: str) -> float:
+    """Return how long ago ``moment`` (as ``now_iso`` writes it) was, in seconds."""
+    return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()

@@ -4,6 +4,7 @@ EnclaveError
 ├── InvalidInput                    what was typed or pushed cannot be taken
 │   ├── InvalidHandle
 │   ├── InvalidImageReference
+│   ├── InvalidFiles                every pushed file of a commit that is refused, together
 │   ├── InvalidFile                 a pushed file, with line and column of every problem
 │   │   ├── InvalidProcfile
 │   │   └── InvalidAptibleYml
@@ -18,6 +19,9 @@ EnclaveError
 ├── NotFound                        unknown, or not yours: the two look the same
 ├── Forbidden                       you may see it, not do this
 ├── Conflict                        it exists already, or was changed meanwhile
+│   └── AmbiguousHandle             apps of several environments have that handle
+├── MethodNotAllowed                that URL answers to other HTTP methods
+├── UnsupportedMediaType            the request's body is of another type than the URL takes
 ├── OperationFailed                 a step of an operation failed; the log says this sentence
 │   ├── ImageUnavailable            the registry or the Engine could not give the image
 │   ├── CommandFailed               a before_release command
@@ -94,6 +98,18 @@ class InvalidAptibleYml(InvalidFile):
     """An .aptible.yml that breaks SPEC 5.1."""
 
 
+class InvalidFiles(InvalidInput):
+    """All the files of one commit that are refused, so that one push tells everything."""
+
+    def __init__(self, files: tuple[InvalidFile, ...]) -> None:
+        self.files = files
+        super().__init__("\n".join(self.lines()))
+
+    def lines(self) -> list[str]:
+        """Return one line a problem, file by file."""
+        return [line for file in self.files for line in file.lines()]
+
+
 class InvalidRegistryCredentials(InvalidInput):
     """A registry user name without a password, or the reverse (SPEC 3.2)."""
 
@@ -163,6 +179,26 @@ class Conflict(EnclaveError):
 
     code = "conflict"
     status = 409
+
+
+class AmbiguousHandle(Conflict):
+    """Apps of several environments have that handle (API.md, ``/find/app``)."""
+
+    code = "multiple_resources_found"
+
+
+class MethodNotAllowed(EnclaveError):
+    """The URL answers to other HTTP methods."""
+
+    code = "method_not_allowed"
+    status = 405
+
+
+class UnsupportedMediaType(EnclaveError):
+    """The request's body is of another type than the URL takes."""
+
+    code = "unsupported_media_type"
+    status = 415
 
 
 class OperationFailed(EnclaveError):

@@ -37,7 +37,7 @@ class Settings(BaseSettings):
 
     docker_host: str = Field("", description="Engine URL; empty: DOCKER_HOST or the usual socket")
     network: str = Field("", description="bridge of the containers; empty: one per installation")
-    subnet: str = Field("10.213.0.0/16", description="addresses of the containers (CIDR)")
+    subnet: str = Field("", description="the containers' addresses (CIDR); empty: one in 10/8")
     workers: int = Field(2, ge=1, le=64, description="operations at a time, of different apps")
 
     settle_seconds: float = Field(
@@ -90,9 +90,16 @@ class Settings(BaseSettings):
     @property
     def bridge(self) -> str:
         """The containers' network: named for the data directory, so installations keep apart."""
-        if self.network:
-            return self.network
-        return "enclave-" + hashlib.sha256(bytes(self.data.resolve())).hexdigest()[:6]
+        return self.network or f"enclave-{self._digest.hex()[:6]}"
+
+    @property
+    def addresses(self) -> str:
+        """The containers' subnet: a /16 of 10.64/10, so that engines side by side seldom clash."""
+        return self.subnet or f"10.{64 + self._digest[0] % 64}.0.0/16"
+
+    @property
+    def _digest(self) -> bytes:
+        return hashlib.sha256(bytes(self.data.resolve())).digest()
 
 
 @lru_cache(maxsize=1)

@@ -19,12 +19,18 @@ from urllib.parse import parse_qs
 
 from dulwich.protocol import pkt_line
 
-from enclave.errors import EnclaveError, NotFound, Unauthenticated
+from enclave.errors import (
+    EnclaveError,
+    MethodNotAllowed,
+    NotFound,
+    Unauthenticated,
+    UnsupportedMediaType,
+)
 from enclave.people import User
 from enclave.settings import Settings
 from enclave.store import Store
 from enclave.tokens import verify_token
-from receiver.conversation import Conversations, GitService, Request
+from receiver.conversation import Conversations, Request
 from receiver.paths import read_path
 from receiver.pump import CHUNK, pump
 
@@ -66,10 +72,10 @@ class GitOverHTTP:
         query = parse_qs(scope["query_string"].decode("latin-1"))
         service = query.get("service", [""])[0] if advertise else match["what"]
         if scope["method"] != ("GET" if advertise else "POST"):
-            raise _MethodNotAllowed("git asks with GET info/refs and POST git-…-pack")
+            raise MethodNotAllowed("git asks with GET info/refs and POST git-…-pack")
         wanted = f"application/x-{service}-request"
         if not advertise and _header(scope, b"content-type") != wanted:
-            raise _UnsupportedMediaType(f"the content type must be {wanted}")
+            raise UnsupportedMediaType(f"the content type must be {wanted}")
         user = await asyncio.to_thread(self._authenticate, scope)
         known, environment, app = read_path(service, match["path"])
         request = await asyncio.to_thread(self._conversations.admit, user, environment, app, known)
@@ -107,16 +113,6 @@ class GitOverHTTP:
             await send({"type": "http.response.body", "body": b""})
         except (ConnectionError, OSError) as error:
             logger.info("the client of %s went away: %s", request.app.name, error)
-
-
-class _MethodNotAllowed(EnclaveError):
-    code = "method_not_allowed"
-    status = 405
-
-
-class _UnsupportedMediaType(EnclaveError):
-    code = "unsupported_media_type"
-    status = 415
 
 
 class _Body:

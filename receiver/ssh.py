@@ -159,11 +159,10 @@ def _words(command: str) -> tuple[str, str]:
 
 def host_keys(data: Path) -> list[asyncssh.SSHKey]:
     """Return this server's host keys, made on first use and kept: Ed25519, RSA for old clients."""
-    makers = {
-        "host.ssh-ed25519": lambda: asyncssh.generate_private_key("ssh-ed25519"),
-        "host.ssh-rsa": lambda: asyncssh.generate_private_key("ssh-rsa", key_size=3072),
-    }
-    for name, make in makers.items():
-        if not (data / name).exists():
-            create_private(data / name, make().export_private_key())
-    return [asyncssh.read_private_key(str(data / name)) for name in makers]
+    ed25519, rsa = data / "host.ssh-ed25519", data / "host.ssh-rsa"
+    if not ed25519.exists():
+        create_private(ed25519, asyncssh.generate_private_key("ssh-ed25519").export_private_key())
+    if not rsa.exists():
+        key = asyncssh.generate_private_key("ssh-rsa", key_size=3072)
+        create_private(rsa, key.export_private_key())
+    return [asyncssh.read_private_key(str(path)) for path in (ed25519, rsa)]

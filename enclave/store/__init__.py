@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import secrets
+
 from enclave.app import App, AppState
 from enclave.changes import projected_state
 from enclave.sealing import Sealer
 from enclave.settings import Settings
+from enclave.store import keys
 from enclave.store.apps import Apps
-from enclave.store.database import Database
+from enclave.store.database import Database, unavailable_when_lost
 from enclave.store.logs import Logs
 from enclave.store.operations import Operations
 from enclave.store.people import People
 from enclave.store.pushes import Pushes
+from enclave.store.services import ServiceIds
 
 
 class Store:
@@ -25,6 +29,13 @@ class Store:
         self.operations = Operations(self.database, sealer)
         self.pushes = Pushes(self.database, self.operations)
         self.logs = Logs(self.database)
+        self.service_ids = ServiceIds(self.database)
+
+    def installation(self) -> str:
+        """Return this installation's name, made on first use: what labels its containers."""
+        with unavailable_when_lost():
+            self.database.redis.set(keys.INSTALLATION, secrets.token_hex(4), nx=True)
+            return self.database.redis.get(keys.INSTALLATION) or ""
 
     def projected(self, app: App) -> AppState:
         """Return the app as it will be if everything that waits or runs succeeds (SPEC 3.8)."""

@@ -28,7 +28,7 @@ class Apps:
         environment = Environment(self._database.next_id("environment"), handle, now_iso())
         with unavailable_when_lost():
             self._redis.set(keys.environment(environment.id), encode(environment))
-            if not self._redis.hsetnx(keys.ENVIRONMENTS_BY_HANDLE, handle, str(environment.id)):
+            if not self._database.claim(keys.ENVIRONMENTS_BY_HANDLE, handle, environment.id):
                 self._redis.delete(keys.environment(environment.id))
                 raise Conflict(f"an environment {handle} exists already")
         return environment
@@ -61,7 +61,7 @@ class Apps:
         }
         with unavailable_when_lost():
             self._redis.hset(keys.app(app_id), mapping=record)
-            if not self._redis.hsetnx(keys.environment_apps(environment.id), handle, str(app_id)):
+            if not self._database.claim(keys.environment_apps(environment.id), handle, app_id):
                 self._redis.delete(keys.app(app_id))
                 raise Conflict(f"an app {handle} exists already in {environment.handle}")
         return self.app(app_id)

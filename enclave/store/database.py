@@ -23,7 +23,11 @@ from enclave.errors import StoreUnavailable
 from enclave.store import keys
 from enclave.store.text_redis import TextRedis
 
-_ANSWER_SECONDS = 10.0  # appendfsync always on a slow disk; a blocking read sets its own
+_ANSWER_SECONDS = 10.0  # appendfsync always on a slow disk
+BLOCK_SECONDS = 5.0
+"""A blocking read waits no longer: past the answer's deadline it would look like a lost Redis."""
+
+_MAX_CONNECTIONS = 10_000  # redis-py refuses the 101st by default, and every follower holds one
 _BACKOFF = ExponentialBackoff(cap=1.0, base=0.05)
 _ATTEMPTS = (
     9  # about six seconds: a Redis that is being restarted by its supervisor is back by then
@@ -44,11 +48,18 @@ class Database:
         self.redis = cast(
             TextRedis,
             redis.Redis.from_url(
-                url, decode_responses=True, socket_timeout=_ANSWER_SECONDS, retry=patience
+                url,
+                decode_responses=True,
+                socket_timeout=_ANSWER_SECONDS,
+                retry=patience,
+                max_connections=_MAX_CONNECTIONS,
             ),
         )
         self.raw: redis.Redis = redis.Redis.from_url(
-            url, socket_timeout=_ANSWER_SECONDS, retry=patience
+            url,
+            socket_timeout=_ANSWER_SECONDS,
+            retry=patience,
+            max_connections=_MAX_CONNECTIONS,
         )
         self._scripts: dict[str, Script] = {}
 
@@ -63,6 +74,27 @@ class Database:
         """Return a number that no other user, key, app, … of this kind has or had."""
         with unavailable_when_lost():
             return int(self.redis.incr(keys.counter(kind)))
+
+    def answers(self, *, seconds: float) -> bool:
+        """Whether Redis answers now, within ``seconds`` and at the first try."""
+        impatient = redis.Redis.from_url(
+            self.url, socket_timeout=seconds, socket_connect_timeout=seconds, retry=None
+        )
+        with impatient as client:
+            try:
+                return bool(client.ping())
+            except RedisError:
+                return False
+
+    def claim(self, index: str, name: str, number: int) -> bool:
+        """Enter ``name`` in a hash of names unless another holds it; return whether it is ours.
+
+        Reading back makes it safe to ask again: a retry after a lost answer finds our own number.
+        """
+        with unavailable_when_lost():
+            if self.redis.hsetnx(index, name, str(number)):
+                return True
+            return self.redis.hget(index, name) == str(number)
 
     def asynchronous(self) -> AsyncRedis:
         """Return a client of the same database for asyncio, text in and out."""

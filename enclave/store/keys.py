@@ -7,11 +7,12 @@ _ROOT = "enclave"
 USERS_BY_EMAIL = f"{_ROOT}:users:by-email"  # hash: email -> user id
 KEYS_BY_FINGERPRINT = f"{_ROOT}:keys:by-fingerprint"  # hash: fingerprint -> key id
 ENVIRONMENTS_BY_HANDLE = f"{_ROOT}:environments:by-handle"  # hash: handle -> environment id
+INSTALLATION = f"{_ROOT}:installation"  # string: this installation's name on its engines
 DUE = f"{_ROOT}:due"  # sorted set: app id -> time (ms) when someone must have looked at its queue
 
 
 def counter(kind: str) -> str:
-    """String: the last id given to a user, key, environment, app or operation."""
+    """String: the last id given to a user, key, environment, app, service or operation."""
     return f"{_ROOT}:last:{kind}"
 
 
@@ -98,6 +99,16 @@ def fence(app_id: int) -> str:
 def app_operations(app_id: int) -> str:
     """Sorted set of all operation ids of the app."""
     return f"{_ROOT}:app:{app_id}:operations"
+
+
+def service_ids(app_id: int) -> str:
+    """Hash: process type -> service id, kept when the process type goes."""
+    return f"{_ROOT}:app:{app_id}:service-ids"
+
+
+def service(service_id: int) -> str:
+    """String: app id and process type (JSON)."""
+    return f"{_ROOT}:service:{service_id}"
 
 
 def releases(app_id: int) -> str:

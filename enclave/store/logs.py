@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from enclave.operation import OperationStatus
 from enclave.store import keys
-from enclave.store.database import Database, app_keys, unavailable_when_lost
+from enclave.store.database import BLOCK_SECONDS, Database, app_keys, unavailable_when_lost
 from enclave.store.operations import Lease, require_lease
 
 _BATCH = 500
@@ -55,12 +55,15 @@ class Logs:
         script_keys = [*app_keys(lease.app_id), keys.operation_log(lease.operation_id)]
         require_lease(self._database.run("append_log", script_keys, [lease.fence, *lines]))
 
-    def follow(self, operation_id: int, *, silence: float) -> Iterator[LogEntry | None]:
-        """Yield the log from its beginning to its end; None after each ``silence`` seconds.
+    def follow(
+        self, operation_id: int, *, silence: float, after: str = "0"
+    ) -> Iterator[LogEntry | None]:
+        """Yield the log to its end; None after each ``silence`` seconds (five at most) without one.
 
-        The last entry is the one with ``end``. Raises ``StoreUnavailable``.
+        ``after`` is the id of the last entry that is known already. The last one has ``end``.
+        Raises ``StoreUnavailable``.
         """
-        last = "0"
+        last = after
         while True:
             entries = self._read(operation_id, last, silence)
             if not entries:
@@ -71,13 +74,45 @@ class Logs:
                 if entry.end is not None:
                     return
 
+    def so_far(self, operation_id: int) -> Iterator[LogEntry]:
+        """Yield what the log holds now, and do not wait for more. Raises ``StoreUnavailable``."""
+        stream, last = keys.operation_log(operation_id), "0"
+        while True:
+            with unavailable_when_lost():
+                entries = read_entries(self._redis.xread({stream: last}, count=_BATCH))
+            if not entries:
+                return
+            yield from entries
+            last = entries[-1].id
+
+    async def listen(
+        self, operation_id: int, *, after: str, silence: float
+    ) -> AsyncIterator[LogEntry | None]:
+        """Like ``follow``, for asyncio, from behind the entry ``after`` (``0``: the beginning).
+
+        Holds a connection of its own, which ends with the iteration, however that ends.
+        """
+        stream, last = keys.operation_log(operation_id), after
+        block = max(1, round(min(silence, BLOCK_SECONDS) * 1000))
+        async with self._database.asynchronous() as client:
+            while True:
+                with unavailable_when_lost():
+                    answer = await client.xread({stream: last}, count=_BATCH, block=block)
+                entries = read_entries(answer)
+                if not entries:
+                    yield None
+                for entry in entries:
+                    yield entry
+                    last = entry.id
+                    if entry.end is not None:
+                        return
+
     def _read(self, operation_id: int, after: str, silence: float) -> list[LogEntry]:
         stream = keys.operation_log(operation_id)
+        block = max(1, round(min(silence, BLOCK_SECONDS) * 1000))
         with unavailable_when_lost():
             try:
-                answer = self._redis.xread(
-                    {stream: after}, count=_BATCH, block=max(1, round(silence * 1000))
-                )
+                answer = self._redis.xread({stream: after}, count=_BATCH, block=block)
             except RedisTimeoutError:
                 return []
         return read_entries(answer)

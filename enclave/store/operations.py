@@ -21,7 +21,7 @@ from enclave.people import User
 from enclave.release import Release
 from enclave.sealing import Sealer
 from enclave.store import keys
-from enclave.store.database import Database, app_keys, unavailable_when_lost
+from enclave.store.database import BLOCK_SECONDS, Database, app_keys, unavailable_when_lost
 from enclave.store.wakeups import wakeup_words
 
 
@@ -90,10 +90,15 @@ class Operations:
             raise NotFound("there is no such operation")
         return _operation(operation_id, fields)
 
-    def operations(self, app_id: int, *, newest: int) -> list[Operation]:
-        """Return the app's newest operations, newest first."""
+    def count(self, app_id: int) -> int:
+        """Return how many operations the app ever had."""
         with unavailable_when_lost():
-            ids = self._redis.zrevrange(keys.app_operations(app_id), 0, newest - 1)
+            return self._redis.zcard(keys.app_operations(app_id))
+
+    def operations(self, app_id: int, *, newest: int, skip: int = 0) -> list[Operation]:
+        """Return ``newest`` of the app's operations, newest first, without the first ``skip``."""
+        with unavailable_when_lost():
+            ids = self._redis.zrevrange(keys.app_operations(app_id), skip, skip + newest - 1)
         return [self.operation(int(operation_id)) for operation_id in ids]
 
     def changes(self, operation_id: int) -> Changes:
@@ -196,10 +201,13 @@ class Operations:
         return str(answer)
 
     def wait_for_control(self, operation_id: int, *, seconds: float) -> bool:
-        """Block until someone cancels the running operation, or ``seconds`` passed (False)."""
+        """Block until someone cancels the running operation, or ``seconds`` (at most five) pass."""
+        control, timeout = keys.operation_control(operation_id), min(seconds, BLOCK_SECONDS)
         with unavailable_when_lost():
-            word = self._redis.blpop([keys.operation_control(operation_id)], timeout=seconds)
-        return word is not None
+            word = self._redis.blpop([control], timeout=timeout)
+            if word is None:  # also when it was popped, and the answer lost
+                return self._redis.hget(keys.operation(operation_id), "cancelled") == "1"
+        return True
 
     def overdue(self) -> list[int]:
         """Return the apps whose lease ran out or whose wake-up nobody answered."""

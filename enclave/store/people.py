@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
@@ -24,7 +26,11 @@ class People:
         self._database = database
         self._redis = database.redis
         self._hasher = PasswordHasher()
-        self._no_password = self._hasher.hash("no user has this password")
+
+    @cached_property
+    def _no_password(self) -> str:
+        """A hash to check for users that do not exist; made late: few processes need one."""
+        return self._hasher.hash("no user has this password")
 
     def create_user(self, email: str, password: str) -> User:
         """Create a user. Raises ``InvalidInput`` or ``Conflict``."""
@@ -37,7 +43,7 @@ class People:
         record = {"record": encode(user), "password": self._hasher.hash(password)}
         with unavailable_when_lost():
             self._redis.hset(keys.user(user.id), mapping=record)
-            if not self._redis.hsetnx(keys.USERS_BY_EMAIL, email, str(user.id)):
+            if not self._database.claim(keys.USERS_BY_EMAIL, email, user.id):
                 self._redis.delete(keys.user(user.id))
                 raise Conflict(f"a user {email} exists already")
         return user
@@ -66,6 +72,7 @@ class People:
         """
         email = email.strip().lower()
         failures = keys.login_failures(email)
+        no_password = self._no_password  # whoever asks first pays, known or unknown
         with unavailable_when_lost():
             if int(self._redis.get(failures) or 0) >= _MAX_FAILURES:
                 raise Unauthenticated(
@@ -74,7 +81,7 @@ class People:
             user_id = self._redis.hget(keys.USERS_BY_EMAIL, email)
             stored = self._redis.hget(keys.user(int(user_id)), "password") if user_id else None
         try:
-            self._hasher.verify(stored or self._no_password, password)
+            self._hasher.verify(stored or no_password, password)
         except (VerifyMismatchError, InvalidHashError) as error:
             with unavailable_when_lost():
                 self._redis.incr(failures)
@@ -96,7 +103,7 @@ class People:
         )
         with unavailable_when_lost():
             self._redis.set(keys.ssh_key(key.id), encode(key))
-            if not self._redis.hsetnx(keys.KEYS_BY_FINGERPRINT, key.fingerprint, str(key.id)):
+            if not self._database.claim(keys.KEYS_BY_FINGERPRINT, key.fingerprint, key.id):
                 self._redis.delete(keys.ssh_key(key.id))
                 raise Conflict(f"the key {key.fingerprint} is registered already")
             self._redis.sadd(keys.user_keys(user.id), key.id)
@@ -112,11 +119,15 @@ class People:
     def remove_key(self, user: User, key_id: int) -> None:
         """Take a key from its user; it opens no new connection. Raises ``NotFound``."""
         with unavailable_when_lost():
-            if not self._redis.srem(keys.user_keys(user.id), key_id):
+            record = self._redis.get(keys.ssh_key(key_id))
+            key = decode(SSHKey, record) if record else None
+            if key is None or key.user_id != user.id:
                 raise NotFound("you have no such key")
-            key = decode(SSHKey, self._redis.get(keys.ssh_key(key_id)) or "")
-            self._redis.hdel(keys.KEYS_BY_FINGERPRINT, key.fingerprint)
-            self._redis.delete(keys.ssh_key(key_id))
+            with self._redis.pipeline(transaction=True) as pipe:  # a key half gone still opens
+                pipe.hdel(keys.KEYS_BY_FINGERPRINT, key.fingerprint)
+                pipe.srem(keys.user_keys(user.id), key_id)
+                pipe.delete(keys.ssh_key(key_id))
+                pipe.execute()
 
     def user_by_fingerprint(self, key_fingerprint: str) -> User | None:
         """Return whose SSH key that is, or None."""
@@ -135,9 +146,11 @@ class People:
         with unavailable_when_lost():
             return bool(self._redis.exists(keys.token(token_id)))
 
-    def revoke_token(self, token_id: str) -> None:
-        """End a token now."""
+    def revoke_token(self, user: User, token_id: str) -> None:
+        """End one of the user's tokens now. Raises ``NotFound``."""
         with unavailable_when_lost():
+            if self._redis.get(keys.token(token_id)) != str(user.id):
+                raise NotFound("you have no such token")
             self._redis.delete(keys.token(token_id))
 
     def set_role(self, user: User, environment_id: int, role: Role) -> None:

@@ -127,4 +127,6 @@ class Pushes:
         if outcome.get("again"):
             return PushOutcome(judge_again=True)
         verdicts = outcome["verdicts"] or {}  # cjson writes an empty table as {} or []
-        return PushOutcome(dict(verdicts), operation_id if outcome["deploys"] else None)
+        # The script's own word, not ours: asked again, the operation is the first time's.
+        deploys = outcome["operation"]
+        return PushOutcome(dict(verdicts), int(deploys) if deploys else None)

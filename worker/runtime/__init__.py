@@ -15,6 +15,7 @@ from typing import Protocol
 from enclave.credentials import RegistryCredentials
 from enclave.image import ImageReference
 
+LABEL_INSTALLATION = "enclave.installation"
 LABEL_APP = "enclave.app"
 LABEL_RELEASE = "enclave.release"
 LABEL_OPERATION = "enclave.operation"

@@ -10,6 +10,14 @@ local payload = cjson.decode(ARGV[2])
 local known = redis.call('GET', PUSH)
 if known then return known end  -- asked again after a lost answer: the truth of the first time
 
+-- Names taken besides those stored: what others have reserved, what this push itself creates.
+local taken, below = {}, {}
+local function take_name(ref)
+  taken[ref] = true
+  each_directory(ref, function(directory) below[directory] = ref end)
+end
+for _, other in ipairs(redis.call('HKEYS', RESERVATIONS)) do take_name(other) end
+
 local function verdict(update, deferred)
   if (redis.call('HGET', REFS, update.ref) or ZERO) ~= update.old then return 'stale' end
   local holders = reserved_by(update.ref)
@@ -18,17 +26,14 @@ local function verdict(update, deferred)
   end
   if update.old ~= ZERO or update.new == ZERO then return 'ok' end
   local above = each_directory(update.ref, function(directory)
-    if redis.call('HEXISTS', REFS, directory) == 1 then return directory end
+    if taken[directory] or redis.call('HEXISTS', REFS, directory) == 1 then return directory end
   end)
   if above then return 'conflict ' .. above end
   if redis.call('HEXISTS', DIRECTORIES, update.ref) == 1 then
     return 'conflict ' .. update.ref .. '/'
   end
-  for _, other in ipairs(redis.call('HKEYS', RESERVATIONS)) do
-    if update.ref:sub(1, #other + 1) == other .. '/' or other:sub(1, #update.ref + 1) == update.ref .. '/' then
-      return 'conflict ' .. other
-    end
-  end
+  if below[update.ref] then return 'conflict ' .. below[update.ref] end
+  take_name(update.ref)
   return 'ok'
 end
 
@@ -66,6 +71,6 @@ if deploys then
   queue_operation(app_id, operation, OPERATION, payload.fields, 4)
 end
 
-local outcome = cjson.encode({ verdicts = verdicts, deploys = deploys })
+local outcome = cjson.encode({ verdicts = verdicts, operation = deploys and operation or '' })
 redis.call('SET', PUSH, outcome, 'EX', payload.expiry)
 return outcome

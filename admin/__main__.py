@@ -1,0 +1,5 @@
+"""``python -m admin``: the same as ``enclave``."""
+
+from admin.command import main
+
+main()

@@ -1,0 +1,108 @@
+"""``enclave up``: a private Redis, the receiver and workers under supervisor, in one directory.
+
+supervisord restarts what dies. Each child dies with supervisord (``setpriv --pdeathsig``), also
+when that is killed with -9, and Redis holds a lock on its directory: two never write one file.
+"""
+
+from __future__ import annotations
+
+import configparser
+import io
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from enclave.errors import Misconfigured
+from enclave.settings import Settings
+
+_STOP_SECONDS = 90  # for a worker to finish its operation
+_LOG_BYTES = 10 << 20
+_PROGRAMS = {
+    "redis-server": "redis-server",
+    "git": "git",
+    "setpriv": "util-linux",
+    "flock": "util-linux",
+}
+
+
+def run_platform(settings: Settings) -> None:
+    """Write the configuration and become supervisord; returns never. Raises ``Misconfigured``."""
+    for program, package in _PROGRAMS.items():
+        if shutil.which(program) is None:
+            raise Misconfigured(f"{program} is missing: apt-get install {package}")
+    data = settings.data.resolve()
+    data.mkdir(parents=True, exist_ok=True)
+    data.chmod(0o700)
+    (data / "redis").mkdir(exist_ok=True)
+    (data / "log").mkdir(exist_ok=True)
+    (data / "redis.conf").write_text(redis_configuration(settings, data))
+    (data / "supervisord.conf").write_text(supervisor_configuration(settings, data))
+    os.environ |= {"ENCLAVE_DATA": str(data), "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(data / "supervisord.conf")]
+    os.execv(sys.executable, command)  # noqa: S606 -- a list of our own, no shell
+
+
+def redis_configuration(settings: Settings, data: Path) -> str:
+    """Return redis.conf: on a unix socket only, every write on the disk before it is answered."""
+    return "\n".join(
+        [
+            "port 0",
+            f"unixsocket {settings.redis_socket}",
+            "unixsocketperm 600",
+            f"dir {data / 'redis'}",
+            "appendonly yes",
+            "appendfsync always",
+            'save ""',
+            "maxmemory-policy noeviction",
+            "daemonize no",
+            "loglevel warning",
+            "",
+        ]
+    )
+
+
+def supervisor_configuration(settings: Settings, data: Path) -> str:
+    """Return supervisord.conf; the programs start in the order of their priorities."""
+    config = configparser.RawConfigParser()
+    config["supervisord"] = {
+        "nodaemon": "true",
+        "silent": "true",
+        "logfile": str(data / "log" / "supervisord.log"),
+        "pidfile": str(data / "supervisord.pid"),
+        "childlogdir": str(data / "log"),
+    }
+    redis = f"flock --no-fork --timeout 60 {data}/redis.lock redis-server {data}/redis.conf"
+    ours = f"{sys.executable} -m admin"
+    config["program:redis"] = _program(redis, data, "redis", priority=10)
+    config["program:receiver"] = _program(f"{ours} receiver", data, "receiver", priority=20)
+    config["program:worker"] = {
+        **_program(f"{ours} worker", data, "worker-%(process_num)d", priority=30),
+        "process_name": "worker-%(process_num)d",
+        "numprocs": str(settings.workers),
+        "stopwaitsecs": str(_STOP_SECONDS),
+    }
+    config["program:ready"] = {
+        **_program(f"{ours} ready", data, "ready", priority=40),
+        "autorestart": "false",
+        "startsecs": "0",
+        "stdout_logfile": "/dev/fd/1",
+        "stdout_logfile_maxbytes": "0",
+    }
+    text = io.StringIO()
+    config.write(text)
+    return text.getvalue()
+
+
+def _program(command: str, data: Path, log: str, *, priority: int) -> dict[str, str]:
+    return {
+        "command": f"setpriv --pdeathsig TERM {command}",
+        "priority": str(priority),
+        "autorestart": "true",
+        "startsecs": "1",
+        "startretries": "1000000",
+        "stopsignal": "TERM",
+        "stdout_logfile": str(data / "log" / f"{log}.log"),
+        "stdout_logfile_maxbytes": str(_LOG_BYTES),
+        "redirect_stderr": "true",
+    }

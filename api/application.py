@@ -1,0 +1,69 @@
+"""The HTTP API as one application: HAL resources, one small module each (API.md)."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from api import (
+    accounts,
+    apps,
+    configurations,
+    error_bodies,
+    health,
+    images,
+    logs,
+    operations,
+    organizations,
+    root,
+    services,
+    ssh_keys,
+    stacks,
+    tokens,
+    users,
+)
+from api.call import House
+from api.middleware import BodyLimit, SecurityHeaders, UnexpectedErrors
+from enclave.settings import Settings
+from enclave.store import Store
+
+_DOCS = "/docs"
+_ROOMS = (
+    root,
+    health,
+    tokens,
+    users,
+    ssh_keys,
+    organizations,
+    stacks,
+    accounts,
+    apps,
+    services,
+    configurations,
+    images,
+    operations,
+    logs,
+)
+
+
+def create_api(store: Store, settings: Settings) -> FastAPI:
+    """Return the API over ``store``. It has no start-up or shutdown of its own: mount it anywhere.
+
+    A follower of a log ends with its connection: give the server a deadline for its graceful end.
+    """
+    api = FastAPI(
+        title="Enclave",
+        description="Deploy apps by git push or from a Docker image.",
+        docs_url=_DOCS,
+        redoc_url=None,
+        redirect_slashes=False,  # no redirect answers a POST
+    )
+    api.state.house = House(store, settings)
+    error_bodies.install_error_bodies(api)
+    for room in _ROOMS:
+        api.include_router(room.router)
+    # The last one added is the outermost.
+    api.add_middleware(BodyLimit)
+    api.add_middleware(UnexpectedErrors)
+    https = settings.url.startswith("https://")
+    api.add_middleware(SecurityHeaders, docs=_DOCS, https=https)
+    return api

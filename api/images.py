@@ -1,0 +1,59 @@
+"""Images: what the live release of an app runs. An app has one at a time; it is known by the app."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from api.call import Call, Caller, Paging
+from api.hal import Resource, collected
+from api.git_remote import git_remote
+from enclave.app import App
+from enclave.errors import NotFound
+
+router = APIRouter(tags=["images"])
+
+
+@router.get("/images/{image_id}")
+def show_image(image_id: int, caller: Caller) -> Resource:
+    """Show the image of an app's live release; its id is the app's."""
+    shown = render_image(caller, caller.app(image_id))
+    if shown is None:
+        raise NotFound("the app was never deployed")
+    return shown
+
+
+@router.get("/apps/{app_id}/images")
+def list_images(app_id: int, caller: Caller, page: Paging) -> Resource:
+    """List the image of the app's live release, if there is one."""
+    shown = render_image(caller, caller.app(app_id))
+    address = caller.links.to("apps", app_id, "images")
+    images = [shown] if shown else []
+    return collected(address, "images", images, lambda image: image, page)
+
+
+def docker_image(caller: Call, app: App) -> tuple[str | None, str | None]:
+    """Return repository and digest of the live release, None twice before the first."""
+    if app.state.release is None:
+        return None, None
+    pinned = caller.store.apps.release(app.id, app.state.release).pinned
+    repository, at, digest = pinned.partition("@")
+    return repository, digest if at else None
+
+
+def render_image(caller: Call, app: App) -> Resource | None:
+    """Return the live release's image, None before the first."""
+    if app.state.release is None:
+        return None
+    repository, digest = docker_image(caller, app)
+    release = caller.store.apps.release(app.id, app.state.release)
+    return {
+        "_type": "image",
+        "id": app.id,
+        "git_repo": git_remote(caller.settings, app),
+        "git_ref": release.pushed.commit if release.pushed else None,
+        "docker_repo": repository,
+        "docker_ref": digest,
+        "exposed_ports": [],
+        "created_at": release.created_at,
+        "_links": caller.links.hal(self=["images", app.id], app=["apps", app.id]),
+    }

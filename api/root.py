@@ -1,0 +1,19 @@
+"""The root: where the collections are."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from api.call import Open
+from api.hal import Resource
+
+router = APIRouter(tags=["root"])
+
+
+@router.get("/")
+def show_root(house: Open) -> Resource:
+    """Link to the collections; open, since clients begin here before they log in."""
+    links = house.links.hal(
+        self=[""], accounts=["accounts"], apps=["apps"], tokens=["tokens"], stacks=["stacks"]
+    )
+    return {"_links": links}

@@ -1,0 +1,40 @@
+"""Stacks: where the containers run; an installation is one."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from api.call import Call, Caller, Paging
+from api.hal import Resource, collected
+from enclave.errors import NotFound
+
+router = APIRouter(tags=["stacks"])
+
+STACK = 1
+
+
+@router.get("/stacks")
+def list_stacks(caller: Caller, page: Paging) -> Resource:
+    """List the one stack."""
+    return collected(
+        caller.links.to("stacks"), "stacks", [STACK], lambda _: _stack(caller), page
+    )
+
+
+@router.get("/stacks/{stack_id}")
+def show_stack(stack_id: int, caller: Caller) -> Resource:
+    """Show the one stack."""
+    if stack_id != STACK:
+        raise NotFound("there is no such stack")
+    return _stack(caller)
+
+
+def _stack(caller: Call) -> Resource:
+    return {
+        "_type": "stack",
+        "id": STACK,
+        "name": "enclave",
+        "region": "self-hosted",
+        "outbound_ip_addresses": [],
+        "_links": caller.links.hal(self=["stacks", STACK]),
+    }

@@ -1,0 +1,91 @@
+"""Access tokens: JWTs whose ``sub`` is the user's URL, good for as long as the store knows them.
+
+Clients decode them without checking (API.md, Tokens); here signature, expiry and revocation count.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+import jwt
+
+from enclave.errors import NotFound, Unauthenticated
+from enclave.people import User
+from enclave.store import Store
+
+SCOPE = "manage"
+"""The one scope there is: everything the user may do."""
+
+_ALGORITHM = "HS256"
+_ACCESS, _LOG = "tokens", "log-urls"  # a key each: no token of one kind passes for the other
+_LOG_SECONDS = 300
+_LOGIN_AGAIN = "The access token is not valid: run aptible login."
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A token just made. ``created_at`` and ``expires_at`` are Unix seconds."""
+
+    id: str
+    access_token: str = field(repr=False)
+    user: User
+    scope: str
+    created_at: int
+    expires_at: int
+
+
+def issue_token(store: Store, user: User, *, url: str, seconds: int, scope: str) -> IssuedToken:
+    """Make a token of the user, valid for ``seconds``; ``url`` is the API's root."""
+    token_id, now = uuid.uuid4().hex, int(time.time())
+    claims = {
+        "sub": f"{url}/users/{user.id}",
+        "jti": token_id,
+        "iat": now,
+        "exp": now + seconds,
+        "scope": scope,
+    }
+    text = jwt.encode(claims, store.sealer.derive(_ACCESS), _ALGORITHM)
+    store.people.remember_token(token_id, user, seconds)
+    return IssuedToken(token_id, text, user, scope, now, now + seconds)
+
+
+def verify_token(store: Store, text: str) -> User:
+    """Return whose token this is.
+
+    Raises ``Unauthenticated``, with the code ``expired_token`` for one of ours that is too old and
+    ``invalid_token`` for everything else, revoked ones included: both make clients log in again.
+    """
+    claims = _read(store, text, _ACCESS, ["sub", "jti", "iat", "exp"])
+    user_id = str(claims["sub"]).rpartition("/users/")[2]
+    if not user_id.isdecimal() or not store.people.token_is_live(str(claims["jti"])):
+        raise Unauthenticated(_LOGIN_AGAIN)
+    try:
+        return store.people.user(int(user_id))
+    except NotFound as error:
+        raise Unauthenticated(_LOGIN_AGAIN) from error
+
+
+def sign_log_url(store: Store, operation_id: int) -> str:
+    """Return a token that opens one operation's log, and nothing else, for five minutes."""
+    claims = {"operation": operation_id, "exp": int(time.time()) + _LOG_SECONDS}
+    return jwt.encode(claims, store.sealer.derive(_LOG), _ALGORITHM)
+
+
+def verify_log_url(store: Store, text: str, operation_id: int) -> None:
+    """Return if the token opens that operation's log; raises ``Unauthenticated``."""
+    if _read(store, text, _LOG, ["operation", "exp"])["operation"] != operation_id:
+        raise Unauthenticated("This address is for another operation's log.")
+
+
+def _read(store: Store, text: str, purpose: str, required: list[str]) -> dict[str, Any]:
+    key = store.sealer.derive(purpose)
+    try:
+        return jwt.decode(text, key, [_ALGORITHM], options={"require": required})
+    except jwt.ExpiredSignatureError as error:
+        message = "The access token has expired: run aptible login."
+        raise Unauthenticated(message, "expired_token") from error
+    except (jwt.InvalidTokenError, UnicodeError) as error:
+        raise Unauthenticated(_LOGIN_AGAIN) from error

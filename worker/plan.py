@@ -1,0 +1,196 @@
+"""What a deploy will do, as data: pure, no clock, no network (SPEC 4, DESIGN 5)."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from enclave.app import App, AppState, Service
+from enclave.errors import InvalidCommand, OperationFailed
+from enclave.release import Release, ReleasedService
+from worker.runtime import (
+    LABEL_APP,
+    LABEL_INDEX,
+    LABEL_INSTALLATION,
+    LABEL_OPERATION,
+    LABEL_RELEASE,
+    LABEL_SERVICE,
+    ContainerSpec,
+    Image,
+)
+
+DEFAULT_SERVICE = "cmd"
+CONTAINER_SIZE_MB = 1024
+_NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_.-]")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The services of the new release, and the commands that run before it."""
+
+    services: tuple[ReleasedService, ...]
+    before: tuple[str, ...]
+
+
+def plan_deploy(state: AppState, image: Image, *, count_of_new: int | None) -> Plan:
+    """Return what a deploy of ``image`` with the app's pushed config means.
+
+    ``state`` is the app as the operation wants it; its services still hold the counts that are
+    live. ``count_of_new`` is the container count of services that are new (SPEC 4.5). Raises
+    ``OperationFailed`` or ``InvalidCommand``.
+    """
+    procfile = state.pushed.read_procfile() if state.pushed else None
+    if procfile is not None:
+        commands: dict[str, str | None] = {
+            process.name: process.command for process in procfile.processes
+        }
+    elif image.command or image.entrypoint:
+        commands = {DEFAULT_SERVICE: None}
+    else:
+        raise OperationFailed(
+            "There is nothing to run: the image has neither CMD nor ENTRYPOINT, and there is no "
+            "Procfile. Push a Procfile, or build the image with a CMD."
+        )
+    services = tuple(
+        ReleasedService(
+            process_type=name,
+            command=command,
+            arguments=None if command is None else arguments(command, image),
+            container_count=_count(state.service(name), count_of_new),
+        )
+        for name, command in commands.items()
+    )
+    before = state.pushed.read_aptible_yml().before_release if state.pushed else ()
+    for command in before:
+        arguments(command, image)  # one that cannot be split is refused before anything runs
+    return Plan(services, tuple(before))
+
+
+def arguments(command: str, image: Image) -> tuple[str, ...]:
+    """Return the argument vector for a command of the Procfile or .aptible.yml (SPEC 4.4).
+
+    An image without ENTRYPOINT gets ``/bin/sh -c COMMAND``; one with an ENTRYPOINT gets the words
+    of the command as its arguments: split by shell rules, no shell. Raises ``InvalidCommand``.
+    """
+    if not image.entrypoint:
+        return ("/bin/sh", "-c", command)
+    try:
+        return tuple(shlex.split(command))
+    except ValueError as error:
+        raise InvalidCommand(
+            f"The image has an ENTRYPOINT, so this command is split into words, which fails "
+            f"({error}): {command}"
+        ) from error
+
+
+def _count(live: Service | None, count_of_new: int | None) -> int:
+    if live is not None:
+        return live.container_count
+    return 1 if count_of_new is None else count_of_new
+
+
+def live_services(services: tuple[ReleasedService, ...]) -> tuple[Service, ...]:
+    """Return a release's services as the app's state keeps them."""
+    return tuple(Service(s.process_type, s.command, s.container_count) for s in services)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Whose containers these are: what names and labels are made of."""
+
+    installation: str
+    app: App
+
+    def labels(self) -> dict[str, str]:
+        """Return the labels that every container of the app carries."""
+        return {LABEL_INSTALLATION: self.installation, LABEL_APP: str(self.app.id)}
+
+    def service_containers(
+        self, release: Release, configuration: Mapping[str, str]
+    ) -> list[ContainerSpec]:
+        """Return every container of a release, service by service."""
+        return [
+            self._container(release, configuration, service, index)
+            for service in release.services
+            for index in range(1, service.container_count + 1)
+        ]
+
+    def _container(
+        self,
+        release: Release,
+        configuration: Mapping[str, str],
+        service: ReleasedService,
+        index: int,
+    ) -> ContainerSpec:
+        return ContainerSpec(
+            name=self._name(release.operation_id, f"{service.process_type}.{index}"),
+            image_id=release.image_id,
+            labels={
+                **self.labels(),
+                LABEL_RELEASE: str(release.number),
+                LABEL_OPERATION: str(release.operation_id),
+                LABEL_SERVICE: service.process_type,
+                LABEL_INDEX: str(index),
+            },
+            command=service.arguments,
+            environment=environment(
+                configuration,
+                commit=release.pushed.commit if release.pushed else None,
+                process_type=service.process_type,
+                index=index,
+                count=service.container_count,
+            ),
+            memory_mb=CONTAINER_SIZE_MB,
+        )
+
+    def command_container(
+        self,
+        release: Release,
+        configuration: Mapping[str, str],
+        image: Image,
+        command: str,
+        number: int,
+    ) -> ContainerSpec:
+        """Return the container that runs the ``number``-th before_release command."""
+        return ContainerSpec(
+            name=self._name(release.operation_id, f"before_release.{number}"),
+            image_id=release.image_id,
+            labels={**self.labels(), LABEL_OPERATION: str(release.operation_id)},
+            command=arguments(command, image),
+            environment=environment(
+                configuration,
+                commit=release.pushed.commit if release.pushed else None,
+                process_type="before_release",
+                index=1,
+                count=1,
+            ),
+            memory_mb=CONTAINER_SIZE_MB,
+        )
+
+    def _name(self, operation_id: int, what: str) -> str:
+        """Return a name that ``docker ps`` shows well: ENVIRONMENT.APP.web.1.op7.INSTALLATION."""
+        name = f"{self.app.environment}.{self.app.handle}.{what}.op{operation_id}"
+        return _NOT_IN_NAMES.sub("-", f"{name}.{self.installation}").lstrip("._-")
+
+
+def environment(
+    configuration: Mapping[str, str],
+    *,
+    commit: str | None,
+    process_type: str,
+    index: int,
+    count: int,
+) -> dict[str, str]:
+    """Return a container's environment on top of its image's (SPEC 4.6); later wins."""
+    ours = {
+        "APTIBLE_PROCESS_TYPE": process_type,
+        "APTIBLE_PROCESS_INDEX": str(index),
+        "APTIBLE_PROCESS_CONTAINER_COUNT": str(count),
+        "APTIBLE_CONTAINER_SIZE": str(CONTAINER_SIZE_MB),
+        "APTIBLE_LAYER": "app",
+    }
+    if commit is not None:
+        ours["APTIBLE_GIT_REF"] = commit
+    return {**configuration, **ours}

@@ -1,0 +1,72 @@
+"""Takes secrets out of log lines. It sits at the log's one writer (DESIGN 4)."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable, Mapping
+from urllib.parse import quote
+
+from enclave.app import AppSecrets
+from enclave.credentials import RegistryCredentials
+
+MASK = "[redacted]"
+
+_MIN_LENGTH = 8
+_SECRET_NAME = re.compile(
+    r"PASSW|SECRET|TOKEN|PRIVATE|CREDENTIAL|(^|_)(API|ACCESS|AUTH)?_?KEY($|_)"
+)
+_PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:([^/\s@]+)@")
+
+
+def secrets_of(secrets: AppSecrets, more: Iterable[RegistryCredentials | None] = ()) -> list[str]:
+    """Return every text that no log may show.
+
+    Registry passwords, alone and as base64 of ``user:password``; of the configuration, values of
+    at least 8 characters whose variable's name speaks of a secret (PASSWORD, TOKEN, API_KEY, …),
+    and passwords inside URLs (**ours**).
+    """
+    found = {
+        text
+        for credentials in (secrets.credentials, *more)
+        if credentials is not None
+        for text in _forms(credentials)
+    }
+    found.update(_secret_values(secrets.configuration))
+    return sorted(found, key=len, reverse=True)
+
+
+def _forms(credentials: RegistryCredentials) -> list[str]:
+    pair = f"{credentials.username}:{credentials.password}".encode()
+    encoded = (base64.b64encode(pair), base64.urlsafe_b64encode(pair))
+    return [
+        credentials.password,
+        quote(credentials.password, safe=""),
+        *(text.decode().rstrip("=") for text in encoded),
+    ]
+
+
+def _secret_values(configuration: Mapping[str, str]) -> set[str]:
+    values = {
+        line.strip()
+        for name, value in configuration.items()
+        if _SECRET_NAME.search(name.upper())
+        for line in value.splitlines()
+    }
+    passwords = {
+        match for value in configuration.values() for match in _PASSWORD_IN_URL.findall(value)
+    }
+    return {text for text in values | passwords if len(text) >= _MIN_LENGTH}
+
+
+class Redactor:
+    """Replaces secrets in a line. Longer ones first, so that none leaves a recognisable rest."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        texts = [re.escape(secret) for secret in secrets if secret]
+        self._pattern = re.compile("|".join(texts)) if texts else None
+        self.longest = max((len(text) for text in texts), default=0)
+
+    def redact(self, line: str) -> str:
+        """Return the line with every secret masked."""
+        return self._pattern.sub(MASK, line) if self._pattern else line

@@ -1,0 +1,205 @@
+"""One container at a time on the Docker Engine: the calls that ``DockerEngine``'s story is made of.
+
+Everything takes the Engine's id; ``name`` is for sentences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import requests
+from docker import APIClient
+from docker.errors import APIError, NotFound, create_api_error_from_http_exception
+
+from enclave.errors import ContainerDied, OperationFailed
+from worker.runtime import LABEL_APP, Container, ContainerSpec
+from worker.runtime.container_options import create_options, needs_image
+from worker.runtime.docker_images import DockerImages
+from worker.runtime.engine_connection import EngineConnection, timed_out
+from worker.runtime.isolated_network import IsolatedNetwork
+from worker.runtime.start_failures import StartFailure, start_failure
+
+KILLED = 137  # 128 + SIGKILL
+_SHORTEST_WAIT = 0.1  # seconds; a timeout of 0 is an error to urllib3
+_LAST_LINES = 20
+_LINE_LIMIT = 500  # characters of each of them
+
+
+class DockerContainers:
+    """The containers of one Engine, all on one network."""
+
+    def __init__(
+        self, engine: EngineConnection, network: IsolatedNetwork, images: DockerImages
+    ) -> None:
+        self._engine = engine
+        self._network = network
+        self._images = images
+
+    def create(self, spec: ContainerSpec) -> str:
+        """Create the container and return its id, in place of a dead attempt's of its name."""
+        image = self._images.image(spec.image_id) if needs_image(spec) else None
+        hidden = spec.environment.values()
+        with self._engine.asked_to(f"create the container {spec.name}", hidden=hidden) as api:
+            self._network.ensure(api)
+            options = create_options(
+                spec, network=self._network.name, api_version=api.api_version, image=image
+            )
+            try:
+                return str(api.create_container(**options)["Id"])
+            except APIError as error:
+                if error.status_code != requests.codes.conflict:
+                    raise
+            self._clear(api, spec.name)
+            return str(api.create_container(**options)["Id"])
+
+    def _clear(self, api: APIClient, name: str) -> None:
+        """Remove the container that has this name, if it is one of ours."""
+        try:
+            found = api.inspect_container(name)
+        except NotFound:
+            return
+        if LABEL_APP not in found["Config"]["Labels"]:
+            raise OperationFailed(
+                f"A container that is not Enclave's has the name {name}. Give it another one with "
+                f"`docker rename {name} NAME`, or remove it."
+            )
+        self.remove(found["Id"])
+
+    def start(self, identifier: str, name: str) -> StartFailure | None:
+        """Start the container; running already is fine. Return why it cannot be started."""
+        with self._engine.asked_to(f"start the container {name}") as api:
+            try:
+                api.start(identifier)
+            except NotFound as error:
+                if "No such container" in (error.explanation or ""):
+                    raise gone(name) from None
+                return start_failure(error)
+            except APIError as error:
+                return start_failure(error)
+        return None
+
+    def inspect(self, identifier: str, name: str) -> Container:
+        """Return the container as it is now. Raises ``ContainerDied`` if it is gone."""
+        found = self._state(identifier, name)
+        return Container(
+            id=found["Id"],
+            name=found["Name"].removeprefix("/"),
+            labels=found["Config"]["Labels"],
+            running=found["State"]["Status"] == "running",
+            image_id=found["Image"],
+            address=self._address(found),
+        )
+
+    def labelled(self, labels: Mapping[str, str]) -> list[Container]:
+        """Return all that carry these labels, with one request however many there are."""
+        wanted = [f"{name}={value}" for name, value in labels.items()]
+        with self._engine.asked_to("list the containers") as api:
+            found = api.containers(all=True, filters={"label": wanted})
+        return [
+            Container(
+                id=each["Id"],
+                name=each["Names"][0].removeprefix("/"),
+                labels=each["Labels"],
+                running=each["State"] == "running",
+                image_id=each["ImageID"],
+                address=self._address(each),
+            )
+            for each in found
+        ]
+
+    def remove(self, identifier: str) -> None:
+        """Kill and remove the container; return when it is gone and its name is free."""
+        with self._engine.asked_to("remove a container") as api:
+            try:
+                api.remove_container(identifier, force=True, v=True)
+            except NotFound:
+                return
+            except APIError as error:
+                if error.status_code != requests.codes.conflict:
+                    raise
+                self._await_removal(api, identifier)
+
+    def _await_removal(self, api: APIClient, identifier: str) -> None:
+        """Wait for a removal that somebody else began."""
+        try:
+            api.wait(identifier, condition="removed", timeout=self._engine.timeout)  # type: ignore[arg-type]  # requests takes floats
+        except NotFound:
+            return
+
+    def exited(self, identifier: str, name: str, *, seconds: float) -> int | None:
+        """Wait for the container's end, and return its exit status; None if it still runs.
+
+        A container that was removed meanwhile was killed.
+        """
+        with self._engine.asked_to(f"wait for the container {name}") as api:
+            try:
+                ended = api.wait(identifier, timeout=max(seconds, _SHORTEST_WAIT))  # type: ignore[arg-type]  # requests takes floats
+            except NotFound:
+                return KILLED
+            except requests.RequestException as error:
+                if not timed_out(error):
+                    raise
+                return None
+        return int(ended["StatusCode"])
+
+    @contextmanager
+    def attached(self, identifier: str, name: str) -> Iterator[requests.Response]:
+        """Attach to a container that has not started; the answer is upgraded to its output.
+
+        Not the SDK's ``attach``: it reads without a deadline.
+        """
+        with self._engine.asked_to(f"attach to the container {name}") as api:
+            response = api.post(
+                f"{api.base_url}/v{api.api_version}/containers/{identifier}/attach",
+                params={"stream": "1", "stdout": "1", "stderr": "1"},
+                headers={"Connection": "Upgrade", "Upgrade": "tcp"},
+                stream=True,
+                timeout=self._engine.timeout,
+            )
+            try:
+                response.raise_for_status()
+            except requests.HTTPError as error:
+                create_api_error_from_http_exception(error)
+        with response:
+            yield response
+
+    def tail(self, identifier: str, name: str, *, lines: int) -> list[str]:
+        """Return the last lines of its output; none if it is gone."""
+        with self._engine.asked_to(f"read the log of the container {name}") as api:
+            try:
+                text = api.logs(identifier, tail=lines).decode(errors="replace")
+            except NotFound:
+                return []
+        got = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+        # The Engine counts the parts of a line that is longer than 16 KiB as lines.
+        return got[-lines:] if text else []
+
+    def death(self, identifier: str, name: str) -> ContainerDied:
+        """Return the error for a container that has died: how, and its last lines."""
+        state = self._state(identifier, name)["State"]
+        status = state["ExitCode"]
+        how = "ran out of its memory and was killed" if state["OOMKilled"] else "ended"
+        lines = [
+            line if len(line) <= _LINE_LIMIT else f"{line[: _LINE_LIMIT - 1]}…"
+            for line in self.tail(identifier, name, lines=_LAST_LINES)
+        ]
+        said = "\n".join(["Its last lines:", *lines]) if lines else "It printed nothing."
+        return ContainerDied(f"The container {name} {how} with exit status {status}. {said}")
+
+    def _state(self, identifier: str, name: str) -> dict[str, Any]:
+        with self._engine.asked_to(f"inspect the container {name}") as api:
+            try:
+                return dict(api.inspect_container(identifier))
+            except NotFound:
+                raise gone(name) from None
+
+    def _address(self, found: dict[str, Any]) -> str:
+        network = found["NetworkSettings"]["Networks"].get(self._network.name) or {}
+        return str(network.get("IPAddress") or "")
+
+
+def gone(name: str) -> ContainerDied:
+    """Return the error for a container that somebody removed."""
+    return ContainerDied(f"The container {name} is gone: somebody removed it.")

@@ -1,0 +1,158 @@
+"""Containers on one Docker Engine: the ``Runtime`` of a single machine.
+
+Written for Debian 12's engine (20.10.24, API 1.41). Waits are the Engine's own: nothing here polls.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+
+from docker.errors import NotFound
+
+from enclave.credentials import RegistryCredentials
+from enclave.errors import ContainerDied, StepTimedOut
+from enclave.image import ImageReference
+from worker.runtime import Container, ContainerSpec, Image, attached_output
+from worker.runtime.docker_containers import DockerContainers, gone
+from worker.runtime.docker_images import DockerImages
+from worker.runtime.engine_connection import EngineConnection
+from worker.runtime.isolated_network import IsolatedNetwork
+from worker.runtime.start_failures import OTHER
+
+_KEPT = {"Name": "unless-stopped"}  # restarted with growing pauses, also after a reboot (SPEC 6.8)
+
+
+class DockerEngine:
+    """One Engine, reached at ``base_url`` (``unix://…``, or ``tcp://…`` without TLS).
+
+    ``network`` and ``subnet`` (CIDR) are the bridge of all containers, made on first use;
+    ``bridge`` is its interface on the host, derived from the name when None. ``timeout`` is in
+    seconds, for each answer that is not itself a wait. Make one per process: its connections must
+    not cross a fork. Threads may share it.
+
+    Whatever goes wrong between here and the Engine is an ``OperationFailed`` with a sentence.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        network: str,
+        subnet: str,
+        timeout: float,
+        bridge: str | None = None,
+    ) -> None:
+        self._engine = EngineConnection(base_url, timeout=timeout)
+        self._images = DockerImages(self._engine)
+        self._containers = DockerContainers(
+            self._engine, IsolatedNetwork.named(network, subnet, bridge), self._images
+        )
+
+    def resolve(self, reference: ImageReference, credentials: RegistryCredentials | None) -> str:
+        """See ``Runtime.resolve``."""
+        return self._images.resolve(reference, credentials)
+
+    def pull(
+        self,
+        reference: ImageReference,
+        credentials: RegistryCredentials | None,
+        *,
+        progress: Callable[[str], None],
+        seconds: float,
+    ) -> Image:
+        """See ``Runtime.pull``."""
+        return self._images.pull(reference, credentials, progress=progress, seconds=seconds)
+
+    def image(self, pinned_or_id: str) -> Image | None:
+        """See ``Runtime.image``."""
+        return self._images.image(pinned_or_id)
+
+    def run(self, spec: ContainerSpec, *, output: Callable[[bytes], None], seconds: float) -> int:
+        """See ``Runtime.run``. What ``output`` raises kills the container and passes through."""
+        ends = time.monotonic() + seconds
+        identifier = self._containers.create(spec)
+        try:
+            return self._run(identifier, spec.name, output, ends)
+        except TimeoutError:
+            raise StepTimedOut(
+                f"The command did not end within {seconds:g} s and was killed."
+            ) from None
+        finally:
+            self._containers.remove(identifier)
+
+    def start(self, spec: ContainerSpec) -> Container:
+        """See ``Runtime.start``."""
+        identifier = self._containers.create(spec)
+        with ExitStack() as undo:
+            undo.callback(self._containers.remove, identifier)
+            self._start(identifier, spec.name)
+            container = self._containers.inspect(identifier, spec.name)
+            undo.pop_all()
+        return container
+
+    def settle(self, container: Container, *, seconds: float) -> None:
+        """See ``Runtime.settle``."""
+        ended = self._containers.exited(container.id, container.name, seconds=seconds)
+        if ended is not None or not self._running(container):
+            raise self._containers.death(container.id, container.name)
+
+    def keep(self, container: Container) -> None:
+        """See ``Runtime.keep``."""
+        with self._engine.asked_to(f"keep the container {container.name} running") as api:
+            try:
+                api.update_container(container.id, restart_policy=_KEPT)  # type: ignore[arg-type]  # the stub's names lack this one
+            except NotFound:
+                raise gone(container.name) from None
+        # The policy works from the next death on. One between health check and here is ours.
+        if not self._running(container):
+            self._start(container.id, container.name)
+
+    def stop(self, container: Container, *, seconds: float) -> None:
+        """See ``Runtime.stop``."""
+        with self._engine.asked_to(f"stop the container {container.name}") as api:
+            try:
+                api.stop(container.id, timeout=math.ceil(seconds))
+            except NotFound:
+                return
+
+    def resume(self, container: Container) -> Container:
+        """See ``Runtime.resume``."""
+        self._start(container.id, container.name)
+        return self._containers.inspect(container.id, container.name)
+
+    def remove(self, container: Container) -> None:
+        """See ``Runtime.remove``."""
+        self._containers.remove(container.id)
+
+    def containers(self, labels: Mapping[str, str]) -> list[Container]:
+        """See ``Runtime.containers``."""
+        return self._containers.labelled(labels)
+
+    def tail(self, container: Container, *, lines: int) -> list[str]:
+        """See ``Runtime.tail``. A container that is gone has none."""
+        return self._containers.tail(container.id, container.name, lines=lines)
+
+    def _run(self, identifier: str, name: str, output: Callable[[bytes], None], ends: float) -> int:
+        """Return the exit status. Raises ``TimeoutError`` at ``ends`` (monotonic)."""
+        with self._containers.attached(identifier, name) as response:
+            if failure := self._containers.start(identifier, name):
+                if failure.status == OTHER:
+                    raise ContainerDied(failure.sentence)
+                output(f"{failure.sentence}\n".encode())  # as a shell would tell it
+                return failure.status
+            for chunk in attached_output.chunks(response, ends=ends):
+                output(chunk)
+        status = self._containers.exited(identifier, name, seconds=ends - time.monotonic())
+        if status is None:
+            raise TimeoutError
+        return status
+
+    def _start(self, identifier: str, name: str) -> None:
+        if failure := self._containers.start(identifier, name):
+            raise ContainerDied(failure.sentence)
+
+    def _running(self, container: Container) -> bool:
+        return self._containers.inspect(container.id, container.name).running
