@@ -9,6 +9,7 @@ from __future__ import annotations
 import configparser
 import io
 import os
+import pwd
 import shutil
 import sys
 from pathlib import Path
@@ -51,6 +52,7 @@ def redis_configuration(settings: Settings, data: Path) -> str:
             f"unixsocket {settings.redis_socket}",
             "unixsocketperm 600",
             f"dir {data / 'redis'}",
+            f"pidfile {data / 'redis.pid'}",
             "appendonly yes",
             "appendfsync always",
             'save ""',
@@ -68,6 +70,7 @@ def supervisor_configuration(settings: Settings, data: Path) -> str:
     config["supervisord"] = {
         "nodaemon": "true",
         "silent": "true",
+        "user": pwd.getpwuid(os.getuid()).pw_name,
         "logfile": str(data / "log" / "supervisord.log"),
         "pidfile": str(data / "supervisord.pid"),
         "childlogdir": str(data / "log"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from fastapi import APIRouter
 from pydantic import BaseModel
@@ -12,7 +12,7 @@ from api.configurations import has_configuration
 from api.git_remote import git_remote
 from api.hal import Resource, collected
 from api.images import render_image
-from api.operations import render_operation
+from api.operations import render_operation, updated_at
 from api.services import render_services
 from enclave.access import permitted_app_by_name, permitted_environment
 from enclave.app import App
@@ -22,7 +22,8 @@ from enclave.people import Role
 
 router = APIRouter(tags=["apps"])
 
-_SEARCHED = 20  # how many operations back the last deploy is looked for, page by page
+_DEPLOYS = frozenset([OperationType.DEPLOY])
+_SEARCHED = 20  # so many operations back the last deploy is looked for
 
 
 class _NewApp(BaseModel):
@@ -113,16 +114,12 @@ def _app(caller: Call, app: App) -> Resource:
         "status": app.status,
         "deployment_method": "docker_image" if app.state.image else "git",
         "created_at": app.created_at,
-        "updated_at": (last.ended_at or last.started_at or last.created_at)
-        if last
-        else app.created_at,
+        "updated_at": updated_at(last) if last else app.created_at,
         "_embedded": {
             "services": render_services(caller, app),
             "current_image": render_image(caller, app),
-            "last_operation": render_operation(caller, app, last) if last else None,
-            "last_deploy_operation": render_operation(caller, app, last_deploy)
-            if last_deploy
-            else None,
+            "last_operation": last and render_operation(caller, app, last),
+            "last_deploy_operation": last_deploy and render_operation(caller, app, last_deploy),
         },
         "_links": links,
     }
@@ -132,8 +129,8 @@ def _last_operations(caller: Call, app: App) -> tuple[Operation | None, Operatio
     """Return the newest operation and the newest deploy."""
     newest = caller.store.operations.operations(app.id, newest=1)
     last = newest[0] if newest else None
-    if last is None or last.request.type is OperationType.DEPLOY:
+    if last is None or last.request.type in _DEPLOYS:
         return last, last
     recent = caller.store.operations.operations(app.id, newest=_SEARCHED)
-    deploys = (each for each in recent if each.request.type is OperationType.DEPLOY)
+    deploys = (each for each in recent if each.request.type in _DEPLOYS)
     return last, next(deploys, None)

@@ -9,9 +9,9 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.hal import Links, Page, asked_page
+from enclave.access import permitted_app, permitted_operation
 from enclave.app import App
 from enclave.errors import Unauthenticated
-from enclave.access import permitted_app, permitted_operation
 from enclave.operation import Operation
 from enclave.people import Role, User
 from enclave.settings import Settings

@@ -37,13 +37,12 @@ def internal_error(problem: BaseException, request: str) -> JSONResponse:
 
 def install_error_bodies(api: FastAPI) -> None:
     """Give every error that a route can end with its body."""
-    api.add_exception_handler(EnclaveError, _enclave_error)
-    api.add_exception_handler(RequestValidationError, _validation_error)
-    api.add_exception_handler(HTTPException, _http_error)
+    api.exception_handler(EnclaveError)(_enclave_error)
+    api.exception_handler(RequestValidationError)(_validation_error)
+    api.exception_handler(HTTPException)(_http_error)
 
 
-def _enclave_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, EnclaveError)  # noqa: S101: what it was registered for
+def _enclave_error(request: Request, error: EnclaveError) -> JSONResponse:
     if isinstance(error, StoreUnavailable):
         _LOG.error("%s", error)
         return error_response(error.status, error.code, _LATER)
@@ -55,9 +54,8 @@ def _enclave_error(request: Request, error: Exception) -> JSONResponse:
     return error_response(error.status, error.code, message, headers)
 
 
-def _validation_error(_request: Request, error: Exception) -> JSONResponse:
+def _validation_error(_request: Request, error: RequestValidationError) -> JSONResponse:
     """Name the fields that are wrong; never their values, which may be secret."""
-    assert isinstance(error, RequestValidationError)  # noqa: S101
     problems = error.errors()
     if any(problem["loc"][0] == "path" for problem in problems):
         return error_response(404, NotFound.code, _UNKNOWN)
@@ -68,8 +66,7 @@ def _validation_error(_request: Request, error: Exception) -> JSONResponse:
     return error_response(422, "unprocessable_entity", f"The request cannot be taken: {told}")
 
 
-def _http_error(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)  # noqa: S101
+def _http_error(_request: Request, error: HTTPException) -> JSONResponse:
     if error.status_code == 404:
         return error_response(404, NotFound.code, _UNKNOWN)
     phrase = HTTPStatus(error.status_code).phrase

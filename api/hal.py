@@ -27,7 +27,7 @@ class Links:
         """Return the address of ``/a/b/c``."""
         return "/".join([self.url, *(str(part) for part in path)])
 
-    def hal(self, **paths: Sequence[object]) -> dict[str, dict[str, str]]:
+    def hal(self, /, **paths: Sequence[object]) -> dict[str, dict[str, str]]:
         """Return a ``_links`` object: each relation with its address."""
         return {relation: {"href": self.to(*path)} for relation, path in paths.items()}
 

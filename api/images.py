@@ -1,12 +1,12 @@
-"""Images: what the live release of an app runs. An app has one at a time; it is known by the app."""
+"""Images: what the live release of an app runs: one at a time, known by the app's id."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 
 from api.call import Call, Caller, Paging
-from api.hal import Resource, collected
 from api.git_remote import git_remote
+from api.hal import Resource, collected
 from enclave.app import App
 from enclave.errors import NotFound
 

@@ -16,9 +16,7 @@ STACK = 1
 @router.get("/stacks")
 def list_stacks(caller: Caller, page: Paging) -> Resource:
     """List the one stack."""
-    return collected(
-        caller.links.to("stacks"), "stacks", [STACK], lambda _: _stack(caller), page
-    )
+    return collected(caller.links.to("stacks"), "stacks", [STACK], lambda _: _stack(caller), page)
 
 
 @router.get("/stacks/{stack_id}")

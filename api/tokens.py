@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from anyio import CapacityLimiter, to_thread
@@ -12,6 +11,7 @@ from pydantic.functional_validators import AfterValidator
 
 from api.call import Caller, Open
 from api.hal import Links, Resource
+from enclave.clock import iso
 from enclave.errors import InvalidInput
 from enclave.tokens import SCOPE, IssuedToken, issue_token
 
@@ -80,12 +80,11 @@ async def _read_request(request: Request) -> _TokenRequest:
             f"These fields of the token request are missing or wrong: {wrong or 'all'}. It takes "
             f"grant_type=password, username, password, scope={SCOPE} and expires_in (seconds)."
         ) from None  # the cause quotes the password
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput("The body is neither a form nor JSON.") from error
 
 
 def _token(links: Links, issued: IssuedToken) -> Resource:
-    created = datetime.fromtimestamp(issued.created_at, UTC)
     return {
         "_type": "token",
         "id": issued.id,
@@ -94,6 +93,6 @@ def _token(links: Links, issued: IssuedToken) -> Resource:
         "expires_in": issued.expires_at - issued.created_at,
         "expires_at": issued.expires_at,
         "scope": issued.scope,
-        "created_at": created.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "created_at": iso(issued.created_at),
         "_links": links.hal(self=["tokens", issued.id], user=["users", issued.user.id]),
     }

@@ -27,5 +27,7 @@ def show_user(user_id: int, caller: Caller) -> Resource:
         "email": caller.user.email,
         "name": caller.user.email,
         "created_at": caller.user.created_at,
-        "_links": caller.links.hal(self=["users", user_id], ssh_keys=["users", user_id, "ssh_keys"]),
+        "_links": caller.links.hal(
+            self=["users", user_id], ssh_keys=["users", user_id, "ssh_keys"]
+        ),
     }

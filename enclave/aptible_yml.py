@@ -14,7 +14,7 @@ from enclave.yaml_events import YamlEvents
 
 PATH = ".aptible.yml"
 _ALIASES = {"before_deploy": "before_release"}
-_WARNING_LIMIT = 20
+_WARNING_LIMIT = 20  # finding what a key is close to takes time
 _NULLS = {"", "~", "null", "Null", "NULL"}
 
 
@@ -190,8 +190,7 @@ def _repetition(name: str, earlier: str, line: int) -> str:
 
 
 def _unknown(name: str) -> str:
-    """Return the warning about a key; a hint only for short ones, as finding it takes time."""
-    close = difflib.get_close_matches(name[:64], (*KEYS, *_ALIASES), n=1, cutoff=0.8)
+    close = difflib.get_close_matches(name, (*KEYS, *_ALIASES), n=1, cutoff=0.8)
     hint = f": did you mean {close[0]}?" if close else ""
     return f"the key {_quoted(name)} means nothing and is ignored{hint}"
 

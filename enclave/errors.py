@@ -77,6 +77,9 @@ class Problem:
         return f"{':'.join(place)}: {self.message}"
 
 
+_MOST_LINES = 50  # 64 KiB can hold 32,000 problems
+
+
 class InvalidFile(InvalidInput):
     """A pushed file with problems, all of them at once (SPEC 2.5)."""
 
@@ -86,8 +89,10 @@ class InvalidFile(InvalidInput):
         super().__init__("\n".join(self.lines()))
 
     def lines(self) -> list[str]:
-        """Return one line a problem, each naming file, line and column."""
-        return [problem.at(self.path) for problem in self.problems]
+        """Return one line a problem, each naming file, line and column; the first fifty of them."""
+        lines = [problem.at(self.path) for problem in self.problems[:_MOST_LINES]]
+        more = len(self.problems) - len(lines)
+        return [*lines, f"{self.path}: … and {more} more problems"] if more else lines
 
 
 class InvalidProcfile(InvalidFile):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from enclave.aptible_yml import PATH as APTIBLE_YML
 from enclave.aptible_yml import AptibleYml, parse_aptible_yml
+from enclave.procfile import PATH as PROCFILE
 from enclave.procfile import Procfile, parse_procfile
 
-PROCFILE = "Procfile"
-APTIBLE_YML = ".aptible.yml"
+__all__ = ["APTIBLE_YML", "DOCKERFILE", "PROCFILE", "PushedConfig"]
+
+
 DOCKERFILE = "Dockerfile"
 
 

@@ -50,7 +50,7 @@ class PushedText:
         problems: dict[int | None, Problem] = {}
         for found in chain(_CONFLICT_MARKER.finditer(raw), _UNFIT.finditer(raw)):
             line, column = _place(starts, found.start())
-            problems.setdefault(line, Problem(complaint(found[0]), line, column))
+            problems.setdefault(line, Problem(_complaint(found[0]), line, column))
         text = _UNFIT.sub("\N{REPLACEMENT CHARACTER}", _CONFLICT_MARKER.sub("#######", raw))
         return cls(text, tuple(problems.values()), starts)
 
@@ -66,14 +66,19 @@ def first_unfit(text: str) -> str | None:
 
 
 def complaint(unfit: str) -> str:
-    """Return what is wrong with a conflict marker, or a character from ``first_unfit``."""
-    if len(unfit) > 1:
-        return f"a merge conflict was left here ({unfit}): keep one side and delete the markers"
+    """Return what to say about a character that ``first_unfit`` found."""
     if unfit == "\r":
         return "a carriage return without a line feed: end lines with LF or CRLF"
-    if "\udc80" <= unfit <= "\udcff":
-        return f"the byte 0x{ord(unfit) - 0xDC00:02x} is not UTF-8: save the file as UTF-8"
     return f"the character U+{ord(unfit):04X} cannot stand here: remove it"
+
+
+def _complaint(found: str) -> str:
+    """Say it of what stands in the file itself: conflict markers and undecoded bytes, too."""
+    if len(found) > 1:
+        return f"a merge conflict was left here ({found}): keep one side and delete the markers"
+    if "\udc80" <= found <= "\udcff":
+        return f"the byte 0x{ord(found) - 0xDC00:02x} is not UTF-8: save the file as UTF-8"
+    return complaint(found)
 
 
 def _place(line_starts: tuple[int, ...], index: int) -> tuple[int, int]:

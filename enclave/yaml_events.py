@@ -93,9 +93,9 @@ class YamlEvents(Iterator[yaml.Event]):
         reason, mark, cure = error.problem or "unreadable", error.problem_mark, _CURE
         if "'\\t'" in reason:
             reason, cure = "a tab", "indent with spaces"
-        elif "end of stream" in reason or "stream end" in reason:
+        elif error.context_mark and ("end of stream" in reason or "stream end" in reason):
             # The end is where it was noticed; what was never closed begins at the context.
-            reason, mark = "it is not closed", error.context_mark or mark
+            reason, mark = "it is not closed", error.context_mark
             cure = "add the closing quote or bracket"
         self._refuse_at(_index(mark), f"not YAML ({reason}): {cure}")
 

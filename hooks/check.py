@@ -9,8 +9,7 @@ from enclave.aptible_yml import parse_aptible_yml
 from enclave.errors import InvalidAptibleYml, InvalidFile, InvalidFiles, InvalidProcfile, Problem
 from enclave.procfile import parse_procfile
 from enclave.pushed_config import APTIBLE_YML, PROCFILE
-
-MAX_BYTES = 64 << 10
+from enclave.pushed_text import SIZE_LIMIT
 
 _REFUSALS: dict[str, type[InvalidFile]] = {
     PROCFILE: InvalidProcfile,
@@ -53,7 +52,7 @@ def check_directory(directory: Path) -> tuple[str, ...]:
             files[name] = not_a_file(name, "a symbolic link" if path.is_symlink() else "not a file")
         elif path.exists():
             with path.open("rb") as file:
-                files[name] = file.read(MAX_BYTES + 1)
+                files[name] = file.read(SIZE_LIMIT + 1)
     return check_files(files)
 
 

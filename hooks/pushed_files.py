@@ -9,7 +9,8 @@ from dulwich.objects import parse_tree
 
 from enclave.errors import InvalidFile, PushRefused
 from enclave.pushed_config import APTIBLE_YML, DOCKERFILE, PROCFILE, PushedConfig
-from hooks.check import CHECKED, MAX_BYTES, check_files, not_a_file, refusal
+from enclave.pushed_text import SIZE_LIMIT
+from hooks.check import CHECKED, check_files, not_a_file, refusal
 from hooks.objects import ObjectReader
 
 _MAX_TREE = 16 << 20  # bytes; a root folder of some 400,000 entries
@@ -52,9 +53,9 @@ def _read_file(reader: ObjectReader, name: str, mode: int, blob: str) -> bytes |
     info = reader.info(blob)
     if info is None:
         raise PushRefused(f"{name}: object {blob} is missing")
-    if info.size > MAX_BYTES:
-        return refusal(name, f"it has {info.size} bytes; at most {MAX_BYTES} (64 KiB) are taken")
-    return reader.contents(blob, limit=MAX_BYTES)
+    if info.size > SIZE_LIMIT:
+        return refusal(name, f"it has {info.size} bytes; at most {SIZE_LIMIT} (64 KiB) are taken")
+    return reader.contents(blob, limit=SIZE_LIMIT)
 
 
 def _text(content: bytes | InvalidFile | None) -> str | None:

@@ -1,16 +1,21 @@
 """What every test shares."""
 
+import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import redis
+import uvicorn
 from hypothesis import settings
 
+from api.application import create_api
 from enclave.sealing import Sealer
+from enclave.settings import Settings
 from enclave.store import Store
-from testbed.processes import Child
+from testbed.processes import Child, wait_until
 
 # A rule's example may be slow once on a busy machine; whole runs have their deadline elsewhere.
 settings.register_profile("enclave", deadline=None)
@@ -21,17 +26,17 @@ settings.load_profile("enclave")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A redis-server as durable as ours has to be, on a private unix socket; returns the socket."""
     folder = tmp_path_factory.mktemp("redis")
-    socket = folder / "redis.sock"
-    options = ["--port", "0", "--unixsocket", str(socket), "--dir", str(folder), "--save", ""]
+    address = folder / "redis.sock"
+    options = ["--port", "0", "--unixsocket", str(address), "--dir", str(folder), "--save", ""]
     durable = ["--appendonly", "yes", "--appendfsync", "always"]
     server = Child(["redis-server", *options, *durable], log=folder / "redis.log")
 
     def answers() -> bool:
-        ping = ["redis-cli", "-s", str(socket), "ping"]
+        ping = ["redis-cli", "-s", str(address), "ping"]
         return subprocess.run(ping, capture_output=True, check=False).stdout == b"PONG\n"
 
     server.wait_ready(answers, seconds=20)
-    yield socket
+    yield address
     server.kill()
 
 
@@ -51,3 +56,21 @@ def store(redis_url: str, tmp_path: Path) -> Iterator[Store]:
     yield store
     store.database.redis.close()  # type: ignore[attr-defined]
     store.database.raw.close()
+
+
+@pytest.fixture
+def served(store: Store, tmp_path: Path) -> Iterator[str]:
+    """The API over ``store`` on a port of 127.0.0.1; returns its root URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        api = create_api(store, Settings(data=tmp_path, public_url=url, keepalive_seconds=0.1))
+        config = uvicorn.Config(
+            api, log_level="warning", lifespan="off", timeout_graceful_shutdown=1
+        )
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        wait_until(lambda: server.started, seconds=10, what="uvicorn did not start")
+        yield url
+        server.should_exit = True
+        thread.join(10)

@@ -105,6 +105,19 @@ def test_a_whole_file() -> None:
     assert parse_aptible_yml(config.render().encode()) == config
 
 
+def test_what_is_printed_is_for_people_to_read() -> None:
+    long = "rake é " + "x " * 200 + "y"
+    config = AptibleYml(
+        before_release=(long, "c"),
+        after_deploy_success=("a: b",),
+        after_deploy_failure=("d",),
+    )
+    assert config.render() == (
+        f"before_release:\n- {long}\n- c\n"
+        "after_deploy_success:\n- 'a: b'\nafter_deploy_failure:\n- d\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "warnings"),
     [
@@ -200,6 +213,7 @@ def test_warnings_stop_at_twenty() -> None:
         (b'before_release: "\\U00110000"', [("out of range", 1, 20)]),
         (b"%YAML " + b"1" * 5000 + b".1\n--- a", [("out of range", 1, 7)]),
         (b"%YAML 2.0\n---\n", [("incompatible", 1, 1)]),
+        (b"%YAML 1.1\n", [("expected '<document start>'", 2, 1)]),
         (b"!x!y z", [("undefined tag", 1, 1)]),
         (
             b"<<<<<<< HEAD\nbefore_release: a\n=======\nbefore_release: b\n>>>>>>> topic\n",
@@ -213,7 +227,7 @@ def test_warnings_stop_at_twenty() -> None:
         ("a: 1".encode("utf-16"), [("UTF-16", None, None)]),
         (b"#" * (SIZE_LIMIT + 1), [("64 KiB", None, None)]),
         (b'before_release: "\\0"', [("U+0000", 1, 17)]),
-        (b'before_release: ["a\\e", "\\ud800"]', [("U+001B", 1, 18), ("U+D800", 1, 25)]),
+        (b'before_release: ["a\\e", "\\udc80"]', [("U+001B", 1, 18), ("U+DC80", 1, 25)]),
         # Lines are those of git: U+2028 ends none, though it does for PyYAML.
         ("x: '\u2028'\nbefore_release: ~".encode(), [("empty", 2, 17)]),
         ("\ufeffé: 1\n\n  é: [".encode(), [("not YAML", 3, 4)]),

@@ -14,7 +14,7 @@ from typing import cast
 import redis
 from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.retry import Retry as AsyncRetry
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.commands.core import Script
 from redis.exceptions import RedisError
 from redis.retry import Retry
@@ -78,7 +78,10 @@ class Database:
     def answers(self, *, seconds: float) -> bool:
         """Whether Redis answers now, within ``seconds`` and at the first try."""
         impatient = redis.Redis.from_url(
-            self.url, socket_timeout=seconds, socket_connect_timeout=seconds, retry=None
+            self.url,
+            socket_timeout=seconds,
+            socket_connect_timeout=seconds,
+            retry=Retry(NoBackoff(), 0),
         )
         with impatient as client:
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass
 
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -87,7 +87,7 @@ class Logs:
 
     async def listen(
         self, operation_id: int, *, after: str, silence: float
-    ) -> AsyncIterator[LogEntry | None]:
+    ) -> AsyncGenerator[LogEntry | None, None]:
         """Like ``follow``, for asyncio, from behind the entry ``after`` (``0``: the beginning).
 
         Holds a connection of its own, which ends with the iteration, however that ends.

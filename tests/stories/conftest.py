@@ -3,13 +3,19 @@
 Each is started once a session, privately, and gone without a trace at the end.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import count
 
 import pytest
 
 from testbed.engine import PrivateEngine
 from testbed.images import Images
+from testbed.installation import Installation
+from testbed.person import Finished, Person, Repository
 from testbed.registry import PrivateRegistry
+
+ENVIRONMENT = "stories"
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +36,87 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRegist
 def images(engine: PrivateEngine, registry: PrivateRegistry) -> Images:
     """Images by need: ``images.web("2")`` is a reference to deploy, pushed to the registry."""
     return Images(engine.url, registry)
+
+
+@pytest.fixture(scope="session")
+def installation(engine: PrivateEngine) -> Iterator[Installation]:
+    """``enclave up``, with two workers."""
+    with Installation(engine.url) as installation:
+        yield installation
+
+
+@pytest.fixture(scope="session")
+def ann(installation: Installation) -> Person:
+    """The admin of the environment ``stories``, logged in."""
+    ann = installation.person("ann@example.com")
+    installation.enclave("environment", "create", ENVIRONMENT, "--admin", ann.email)
+    ann.log_in()
+    return ann
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """One app of Ann's, with an empty repository whose remote ``aptible`` it is."""
+
+    handle: str
+    owner: Person
+    repository: Repository
+    registry: PrivateRegistry
+    installation: Installation
+
+    @property
+    def name(self) -> str:
+        """``stories/HANDLE``."""
+        return f"{ENVIRONMENT}/{self.handle}"
+
+    def deploy(self, *arguments: str) -> Finished:
+        """``aptible deploy --app HANDLE …``."""
+        return self.owner.aptible("deploy", "--app", self.handle, *arguments)
+
+    def deploy_image(self, image: str, *arguments: str) -> Finished:
+        """Deploy an image of the session's registry, with its credentials."""
+        return self.deploy(
+            *("--docker-image", image),
+            *("--private-registry-username", self.registry.username),
+            *("--private-registry-password", self.registry.password),
+            *arguments,
+        )
+
+    def serving(self) -> dict[str, int]:
+        """How many containers run, by service."""
+        services = [each["service"] for each in self.installation.containers(self.name)]
+        return {service: services.count(service) for service in sorted(set(services))}
+
+    def get(self, path: str = "/", *, service: str | None = None) -> str:
+        """Ask one of its containers over HTTP."""
+        return self.installation.get(self.name, path, service=service)
+
+
+@pytest.fixture(scope="session")
+def new_app(
+    installation: Installation, ann: Person, registry: PrivateRegistry
+) -> Callable[[], App]:
+    """Makes another app of Ann's: stories share a platform, never an app."""
+    numbers = count(1)
+
+    def create() -> App:
+        handle = f"app-{next(numbers)}"
+        ann.aptible("apps:create", handle, "--environment", ENVIRONMENT).check_returncode()
+        repository = ann.repository(f"{ENVIRONMENT}/{handle}")
+        return App(handle, ann, repository, registry, installation)
+
+    return create
+
+
+@pytest.fixture
+def app(new_app: Callable[[], App]) -> App:
+    """A new app, pending."""
+    return new_app()
+
+
+@pytest.fixture
+def live_app(app: App, images: Images) -> App:
+    """A new app whose image ``web:1`` is live as the service ``cmd``."""
+    finished = app.deploy_image(images.web("1"))
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return app

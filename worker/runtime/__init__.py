@@ -28,7 +28,8 @@ class Image:
     """An image that the runtime holds, and the part of its configuration a plan depends on.
 
     ``pinned`` is ``repository@sha256:…``: what the release records (SPEC 6.2). ``id`` is the
-    runtime's own id (``sha256:…``): what containers run. None and the empty tuple both mean that
+    runtime's own id (``sha256:…``): what containers run; an image that was built here has no digest
+    of a registry, and is pinned by its id. None and the empty tuple both mean that
     the image sets no ENTRYPOINT or CMD.
     """
 
@@ -46,7 +47,8 @@ class ContainerSpec:
 
     ``command`` None leaves the image's CMD; ``entrypoint`` None leaves the image's ENTRYPOINT.
     ``name`` is unique on the runtime; a container of that name that already exists is the remains
-    of a dead attempt and is replaced.
+    of a dead attempt and is replaced. It is no secret: on Docker every other container can look it
+    up by DNS, so it must not hold a handle.
     """
 
     name: str
@@ -90,8 +92,9 @@ class Runtime(Protocol):
     ) -> Image:
         """Make the digest-pinned ``reference`` present and return it.
 
-        ``progress`` gets whole lines for the log, a few a second at most. Raises
-        ``ImageUnavailable`` or ``StepTimedOut``.
+        ``progress`` gets whole lines for the log, one a second at most; what it raises ends the
+        pull and passes through. An image that is present needs neither registry nor credentials.
+        Raises ``ImageUnavailable`` or ``StepTimedOut``.
         """
         ...
 
@@ -102,8 +105,12 @@ class Runtime(Protocol):
     def run(self, spec: ContainerSpec, *, output: Callable[[bytes], None], seconds: float) -> int:
         """Run a container to its end and remove it; return its exit status (137 when killed).
 
-        ``output`` gets standard output and error as they come, in chunks that may end anywhere.
-        Raises ``StepTimedOut`` after killing it.
+        ``output`` gets standard output and error as they come, in chunks that may end anywhere;
+        what it raises kills the container and passes through. As in a shell, 127 is a program that
+        is not there and 126 one that cannot be executed; ``output`` gets the reason. Removing or
+        stopping the container from another thread ends the call at once.
+        Raises ``StepTimedOut`` after killing it, and ``ContainerDied`` when it cannot be started
+        for another reason, or was removed before it was.
         """
         ...
 
@@ -117,12 +124,17 @@ class Runtime(Protocol):
     def settle(self, container: Container, *, seconds: float) -> None:
         """Return when the container has run for ``seconds`` without dying.
 
-        Raises ``ContainerDied`` with the exit status and its last log lines.
+        ``seconds`` count from this call. Raises ``ContainerDied`` with the exit status and its last
+        log lines, or when it is gone.
         """
         ...
 
     def keep(self, container: Container) -> None:
-        """Have the runtime restart the container from now on whenever it dies (SPEC 6.8)."""
+        """Have the runtime restart the container from now on whenever it dies (SPEC 6.8).
+
+        One that has died since it settled is started. Its address may be another after a restart.
+        Raises ``ContainerDied`` when it cannot be started, or is gone.
+        """
         ...
 
     def stop(self, container: Container, *, seconds: float) -> None:

@@ -14,7 +14,7 @@ from docker import APIClient
 from docker.errors import APIError, NotFound, create_api_error_from_http_exception
 
 from enclave.errors import ContainerDied, OperationFailed
-from worker.runtime import LABEL_APP, Container, ContainerSpec
+from worker.runtime import LABEL_APP, LABEL_INSTALLATION, Container, ContainerSpec
 from worker.runtime.container_options import create_options, needs_image
 from worker.runtime.docker_images import DockerImages
 from worker.runtime.engine_connection import EngineConnection, timed_out
@@ -51,19 +51,20 @@ class DockerContainers:
             except APIError as error:
                 if error.status_code != requests.codes.conflict:
                     raise
-            self._clear(api, spec.name)
+            self._clear(api, spec)
             return str(api.create_container(**options)["Id"])
 
-    def _clear(self, api: APIClient, name: str) -> None:
-        """Remove the container that has this name, if it is one of ours."""
+    def _clear(self, api: APIClient, spec: ContainerSpec) -> None:
+        """Remove the container that has the name of ``spec``, if it is this installation's."""
         try:
-            found = api.inspect_container(name)
+            found = api.inspect_container(spec.name)
         except NotFound:
             return
-        if LABEL_APP not in found["Config"]["Labels"]:
+        labels, installation = found["Config"]["Labels"], spec.labels.get(LABEL_INSTALLATION)
+        if LABEL_APP not in labels or labels.get(LABEL_INSTALLATION) != installation:
             raise OperationFailed(
-                f"A container that is not Enclave's has the name {name}. Give it another one with "
-                f"`docker rename {name} NAME`, or remove it."
+                f"A container that is not of this installation has the name {spec.name}. Give it "
+                f"another with `docker rename {spec.name} NAME`, or remove it."
             )
         self.remove(found["Id"])
 

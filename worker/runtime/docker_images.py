@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from typing import Any
 
 import requests
@@ -60,9 +61,10 @@ class DockerImages:
             progress("The image is present already.")
             return present
         told = PullProgress()
-        for event in self._pull_events(reference, credentials, seconds):
-            if line := told.line(event):
-                progress(line)
+        with closing(self._pull_events(reference, credentials, seconds)) as events:
+            for event in events:
+                if line := told.line(event):
+                    progress(line)
         progress(told.summary())
         if image := self.image(pinned):
             return image
@@ -82,7 +84,7 @@ class DockerImages:
 
     def _pull_events(
         self, reference: ImageReference, credentials: RegistryCredentials | None, seconds: float
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Generator[dict[str, Any], None, None]:
         """Yield the events of a pull. Closing the stream early has the Engine stop pulling.
 
         Not the SDK's ``pull``: it waits for a silent Engine without end.
@@ -99,7 +101,8 @@ class DockerImages:
                     ends=time.monotonic() + seconds,
                 ) as response,
             ):
-                for line in response.iter_lines():
+                # An event ends with CR LF, and requests sees an empty line if a chunk ends between.
+                for line in filter(None, response.iter_lines()):
                     event = json.loads(line)
                     if message := event.get("error") or event.get("message"):
                         raise image_unavailable(reference, message, credentials)

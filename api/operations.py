@@ -1,0 +1,108 @@
+"""Operations: asked for, watched, cancelled."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from api.call import Call, Caller, Paging
+from api.deploy_request import OperationBody, read_deploy
+from api.hal import Resource, collection
+from enclave.app import App
+from enclave.errors import Conflict, InvalidInput
+from enclave.operation import ZERO_ID, Operation, OperationType, Source
+from enclave.people import Role
+
+router = APIRouter(tags=["operations"])
+
+
+class _Update(BaseModel):
+    cancelled: bool = False
+
+
+@router.get("/apps/{app_id}/operations")
+def list_operations(app_id: int, caller: Caller, page: Paging) -> Resource:
+    """List the app's operations, newest first."""
+    app = caller.app(app_id)
+    operations = caller.store.operations
+    shown = [
+        render_operation(caller, app, operation)
+        for operation in operations.operations(app_id, newest=page.size, skip=page.skip)
+    ]
+    address = caller.links.to("apps", app_id, "operations")
+    return collection(address, "operations", shown, page=page, total=operations.count(app_id))
+
+
+@router.post("/apps/{app_id}/operations", status_code=201)
+def create_operation(app_id: int, body: OperationBody, caller: Caller) -> Resource:
+    """Queue an operation; 422 and none when it cannot be accepted."""
+    app = caller.app(app_id, Role.DEPLOY)
+    if body.type != OperationType.DEPLOY:
+        raise InvalidInput(f"Operations of type {body.type!r} are not available here yet.")
+    request, changes = read_deploy(caller, app, body)
+    return render_operation(caller, app, caller.store.operations.submit(request, changes))
+
+
+@router.get("/operations/{operation_id}")
+def show_operation(operation_id: int, caller: Caller) -> Resource:
+    """Show one operation."""
+    return _operation(caller, caller.operation(operation_id))
+
+
+@router.put("/operations/{operation_id}")
+def update_operation(operation_id: int, body: _Update, caller: Caller) -> Resource:
+    """Cancel an operation: at once while it waits, at its next safe point while it runs.
+
+    Asked again, it answers the same; one that ended otherwise is a conflict.
+    """
+    operation = caller.operation(operation_id, Role.DEPLOY)
+    if not body.cancelled:
+        raise InvalidInput('All that can be changed of an operation is {"cancelled": true}.')
+    caller.store.operations.cancel(operation, by=caller.user)
+    operation = caller.store.operations.operation(operation_id)
+    if not operation.cancelled:
+        raise Conflict(f"Operation {operation.id} has ended already: it {operation.status}.")
+    return _operation(caller, operation)
+
+
+def updated_at(operation: Operation) -> str:
+    """Return when the operation last changed its status."""
+    return operation.ended_at or operation.started_at or operation.created_at
+
+
+def render_operation(caller: Call, app: App, operation: Operation) -> Resource:
+    """Return an operation as clients see it; what it changes is not told."""
+    request, here = operation.request, ["operations", operation.id]
+    return {
+        "_type": "operation",
+        "id": operation.id,
+        "type": request.type,
+        "status": operation.status,
+        "cancelled": operation.cancelled,
+        "git_ref": _git_ref(operation),
+        "created_at": operation.created_at,
+        "updated_at": updated_at(operation),
+        "user_email": request.user_email,
+        "_links": caller.links.hal(
+            self=here,
+            account=["accounts", app.environment_id],
+            resource=["apps", app.id],
+            user=["users", request.user_id],
+            logs=[*here, "logs"],
+            events=[*here, "events"],
+        ),
+    }
+
+
+def _operation(caller: Call, operation: Operation) -> Resource:
+    return render_operation(caller, caller.app(operation.request.app_id), operation)
+
+
+def _git_ref(operation: Operation) -> str | None:
+    match operation.request.source:
+        case Source.KEEP:
+            return None
+        case Source.DETACH:
+            return ZERO_ID
+        case Source.COMMIT:
+            return operation.request.pushed.commit if operation.request.pushed else None

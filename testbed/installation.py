@@ -1,0 +1,204 @@
+"""A whole Enclave, as ``enclave up`` runs it, in a directory of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import docker
+import httpx
+
+from testbed.engine import API_VERSION
+from testbed.person import Person
+from testbed.processes import Child, free_port, wait_until
+
+_READY_SECONDS = 60
+_STOP_SECONDS = 60
+_COMMAND_SECONDS = 60
+PASSWORD = "a password nobody guesses"  # noqa: S105 -- of a platform that lives for a minute
+
+
+class Installation:
+    """``with Installation(engine_url) as installation:`` brings it up on ports of its own.
+
+    The data directory has a short path below /tmp (a unix socket's path ends at 107 bytes) and is
+    removed at the end, with every container. ``settings`` are further ``ENCLAVE_*`` variables.
+    """
+
+    def __init__(self, engine_url: str, *, settings: Mapping[str, str] | None = None) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="enclave-", dir="/tmp"))
+        self.data = self.directory / "data"
+        self.http_port, self.ssh_port = free_port(), free_port()
+        self.engine_url = engine_url
+        self.environment = {
+            **{name: os.environ[name] for name in ("LANG", "TERM") if name in os.environ},
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "HOME": str(self.directory),
+            "DOCKER_HOST": engine_url,
+            "ENCLAVE_DATA": str(self.data),
+            "ENCLAVE_HTTP_PORT": str(self.http_port),
+            "ENCLAVE_SSH_PORT": str(self.ssh_port),
+            "ENCLAVE_STOP_SECONDS": "2",
+            "ENCLAVE_SETTLE_SECONDS": "1",
+            **(settings or {}),
+        }
+        self._child: Child | None = None
+
+    @property
+    def url(self) -> str:
+        """The root of API and git over HTTP."""
+        return f"http://localhost:{self.http_port}"
+
+    @property
+    def redis_socket(self) -> Path:
+        """Where the installation's own Redis listens."""
+        return self.data / "redis.sock"
+
+    def start(self) -> None:
+        """Run ``enclave up`` and return when it answers. Raises ``PartUnavailable``."""
+        self._child = Child(
+            [sys.executable, "-m", "admin", "up"],
+            log=self.directory / "up.log",
+            environment=self.environment,
+        )
+        self._child.wait_ready(self.answers, seconds=_READY_SECONDS)
+
+    def stop(self) -> None:
+        """SIGTERM, as an operator would; its data stays."""
+        if self._child is not None:
+            self._child.stop(seconds=_STOP_SECONDS)
+            self._child = None
+
+    def answers(self) -> bool:
+        """Whether the API and its store answer."""
+        try:
+            return httpx.get(f"{self.url}/healthz", timeout=2, trust_env=False).is_success
+        except httpx.TransportError:
+            return False
+
+    def wait_until_answering(self) -> None:
+        """Return when it answers again, after a part of it was killed."""
+        wait_until(self.answers, seconds=_READY_SECONDS, what="the installation did not answer")
+
+    def pids(self, part: str) -> list[int]:
+        """Return the process ids of ``receiver``, ``worker`` or ``redis-server``.
+
+        A worker's work horses count too.
+        """
+        if part == "redis-server":  # it overwrites its own command line and environment
+            return [int((self.data / "redis.pid").read_text())]
+        pattern = f"admin {part}"
+        data = f"ENCLAVE_DATA={self.data}".encode()
+        return [
+            int(process.name)
+            for process in Path("/proc").iterdir()
+            if process.name.isdigit() and _matches(process, pattern.encode(), data)
+        ]
+
+    def kill(self, part: str) -> None:
+        """``kill -9`` every process of a part; its supervisor starts it again."""
+        for pid in self.pids(part):
+            os.kill(pid, signal.SIGKILL)
+
+    def enclave(self, *arguments: str, stdin: str = "") -> str:
+        """Run the ``enclave`` command; return what it printed. Raises when it fails."""
+        return subprocess.run(
+            [sys.executable, "-m", "admin", *arguments],
+            env={**self.environment, "ENCLAVE_PASSWORD": PASSWORD},
+            input=stdin,
+            text=True,
+            capture_output=True,
+            timeout=_COMMAND_SECONDS,
+            check=True,
+        ).stdout
+
+    def person(self, email: str) -> Person:
+        """Create a user with an SSH key and a home of their own, logged in."""
+        self.enclave("user", "create", email)
+        home = self.directory / "homes" / email
+        person = Person(
+            email,
+            password=PASSWORD,
+            home=home,
+            url=self.url,
+            ssh_port=self.ssh_port,
+            environment=self.environment,
+        )
+        self.enclave("key", "add", email, "-", stdin=person.public_key)
+        return person
+
+    def containers(self, app: str, *, every: bool = False) -> list[dict[str, str]]:
+        """Return the running containers of ``ENVIRONMENT/APP``: name, service, image id, address.
+
+        ``every``: the stopped ones too.
+        """
+        prefix = app.replace("/", ".") + "."
+        with docker.APIClient(base_url=self.engine_url, version=API_VERSION) as client:
+            found = client.containers(all=every, filters={"label": "enclave.app"})
+        return [
+            {
+                "name": container["Names"][0].removeprefix("/"),
+                "service": container["Labels"].get("enclave.service", ""),
+                "image": container["ImageID"],
+                "operation": container["Labels"]["enclave.operation"],
+                "address": next(iter(container["NetworkSettings"]["Networks"].values()))[
+                    "IPAddress"
+                ],
+            }
+            for container in sorted(found, key=lambda each: str(each["Names"]))
+            if container["Names"][0].removeprefix("/").startswith(prefix)
+        ]
+
+    def get(
+        self, app: str, path: str = "/", *, service: str | None = None, port: int = 8080
+    ) -> str:
+        """Ask the app's first container (of ``service``) over HTTP; return the body."""
+        container = next(
+            each for each in self.containers(app) if service in (None, each["service"])
+        )
+        url = f"http://{container['address']}:{port}{path}"
+        return httpx.get(url, timeout=10, trust_env=False).raise_for_status().text
+
+    def redis(self, *arguments: str) -> str:
+        """Ask the installation's Redis with ``redis-cli``."""
+        command: Sequence[str] = ["redis-cli", "-s", str(self.redis_socket), *arguments]
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=True
+        ).stdout
+
+    def remove_containers(self) -> None:
+        """Remove every container that the installation made on the engine."""
+        with docker.APIClient(base_url=self.engine_url, version=API_VERSION) as client:
+            for container in client.containers(all=True, filters={"label": "enclave.app"}):
+                client.remove_container(container["Id"], force=True)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+        self.remove_containers()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _matches(process: Path, pattern: bytes, data: bytes) -> bool:
+    """Whether a process of /proc is that part of this installation."""
+    try:
+        command = (process / "cmdline").read_bytes().replace(b"\0", b" ")
+        return pattern in command and data in (process / "environ").read_bytes()
+    except OSError:  # it ended meanwhile
+        return False
