@@ -174,10 +174,11 @@ class Installation:
             command, capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=True
         ).stdout
 
-    def remove_containers(self) -> None:
-        """Remove every container that the installation made on the engine."""
+    def _remove_containers(self, name: str) -> None:
+        """Remove the containers of this installation from the engine, and no other's."""
+        labels = {"label": f"enclave.installation={name}"}
         with docker.APIClient(base_url=self.engine_url, version=API_VERSION) as client:
-            for container in client.containers(all=True, filters={"label": "enclave.app"}):
+            for container in client.containers(all=True, filters=labels):
                 client.remove_container(container["Id"], force=True)
 
     def __enter__(self) -> Self:
@@ -190,8 +191,10 @@ class Installation:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        name = self.redis("get", "enclave:installation").strip() if self.answers() else ""
         self.stop()
-        self.remove_containers()
+        if name:
+            self._remove_containers(name)
         shutil.rmtree(self.directory, ignore_errors=True)
 
 

@@ -608,8 +608,12 @@ class TestDeploys:
     def test_both_generations_of_the_toolbelt_ask_for_the_same(
         self, me: TestClient, store: Store, environment: Environment
     ) -> None:
-        new = {"settings": SETTINGS, "sensitive_settings": SENSITIVE, "env": {"A": "1"}}
-        old = {
+        new: dict[str, object] = {
+            "settings": SETTINGS,
+            "sensitive_settings": SENSITIVE,
+            "env": {"A": "1"},
+        }
+        old: dict[str, object] = {
             "env": {
                 **SETTINGS,
                 **SENSITIVE,

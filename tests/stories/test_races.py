@@ -4,6 +4,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 from conftest import App
 
@@ -95,7 +96,7 @@ def test_operations_of_one_app_never_overlap_and_run_in_order(live_app: App) -> 
         stamps = [word for word in said.split() if word.startswith(("start-", "end-"))]
         spans.append(tuple(int(stamp.partition("-")[2]) for stamp in stamps[:2]))
     spans.sort()
-    for (_, end), (start, _) in zip(spans, spans[1:], strict=False):
+    for (_, end), (start, _) in pairwise(spans):
         assert end < start
     assert live_app.serving() == {"web": 1}
 

@@ -1,0 +1,67 @@
+"""Following an operation: its log as it is written, through every loss of the connection."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+
+from toolbelt.errors import Detached, Unavailable, Unreachable
+from toolbelt.server import Body, Server
+
+_GIVE_UP_SECONDS = 600.0
+_LONGEST_PAUSE_SECONDS = 5.0
+
+_BEGINNING = "0"
+
+
+def follow(
+    server: Server, operation: Body, show: Callable[[str], None], warn: Callable[[str], None]
+) -> bool:
+    """Give every line of the log to ``show``, once and in order; return whether it succeeded.
+
+    A lost connection is taken up again behind the last line; ``warn`` is told. Raises
+    ``Unreachable`` when the server stays away for ten minutes, and ``Detached`` upon CTRL+C.
+    """
+    number = int(operation["id"])
+    try:
+        for event in _events(server, operation["_links"]["events"]["href"], warn):
+            if "end" in event:
+                return bool(event["end"] == "succeeded")
+            show(str(event["line"]))
+    except KeyboardInterrupt as interrupt:
+        raise Detached(number) from interrupt
+    except Unreachable as error:
+        raise Unreachable(
+            f"{error}\nOperation #{number} goes on without you: aptible operation:follow {number}"
+        ) from error
+    raise AssertionError("the events of an operation end with an end")
+
+
+def _events(server: Server, address: str, warn: Callable[[str], None]) -> Iterator[Body]:
+    after, pause, deadline = _BEGINNING, 0.0, time.monotonic() + _GIVE_UP_SECONDS
+    while True:
+        try:
+            with server.lines(address, after=after) as lines:
+                for line in lines:
+                    event = json.loads(line)
+                    if pause:
+                        warn("Connected again.")
+                    pause, deadline = 0.0, time.monotonic() + _GIVE_UP_SECONDS
+                    if "id" not in event:
+                        continue  # a keep-alive
+                    after = event["id"]
+                    yield event
+                    if "end" in event:
+                        return
+            problem = "it ended too early"
+        except (Unreachable, Unavailable) as error:
+            if time.monotonic() > deadline:
+                raise Unreachable(str(error)) from error
+            problem = str(error)
+        except ValueError:
+            problem = "a line was cut off"
+        if not pause:
+            warn(f"The connection was lost ({problem}). Trying again...")
+        pause = min(_LONGEST_PAUSE_SECONDS, pause * 2 or 0.2)
+        time.sleep(pause)
