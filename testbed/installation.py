@@ -140,9 +140,9 @@ class Installation:
 
         ``every``: the stopped ones too.
         """
-        prefix = app.replace("/", ".") + "."
+        labels = {"label": f"enclave.name={app}"}
         with docker.APIClient(base_url=self.engine_url, version=API_VERSION) as client:
-            found = client.containers(all=every, filters={"label": "enclave.app"})
+            found = client.containers(all=every, filters=labels)
         return [
             {
                 "name": container["Names"][0].removeprefix("/"),
@@ -154,7 +154,6 @@ class Installation:
                 ],
             }
             for container in sorted(found, key=lambda each: str(each["Names"]))
-            if container["Names"][0].removeprefix("/").startswith(prefix)
         ]
 
     def get(

@@ -622,7 +622,8 @@ class TestDeploys:
             }
         }
         asked = []
-        for handle, body in (("new", new), ("old", old)):
+        bodies: dict[str, dict[str, object]] = {"new": new, "old": old}
+        for handle, body in bodies.items():
             app = store.apps.create(environment, handle)
             answer = deploy(me, app, container_count=3, **body)
             assert answer.status_code == 201

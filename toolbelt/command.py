@@ -1,23 +1,31 @@
 """The ``aptible`` command: its words and options. What they do is in the modules beside this one.
 
-Those are imported when a command runs, so that help and mistyped options answer at once.
+The one that is slow to import is imported when a command runs: help and mistakes answer at once.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import traceback
 from collections.abc import Callable
+from importlib import metadata
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
+from toolbelt.addresses import api_root, auth_root
+from toolbelt.deploying import Wish, check_wish, read_variables, start_deploy
 from toolbelt.errors import Refused, ToolbeltError
+from toolbelt.following import follow
+from toolbelt.hal import Body, link
+from toolbelt.listing import list_apps, list_created_app, list_services, list_variables
+from toolbelt.selection import Selection, find_app, find_environment, only_environment
+from toolbelt.tokens import read_lifetime, read_token, save_token
 
 if TYPE_CHECKING:
-    from toolbelt.selection import Selection
-    from toolbelt.server import Body, Server
+    from toolbelt.server import Server
 
 _DEBUG_VARIABLE = "APTIBLE_DEBUG"
 _INTERRUPTED = 130
@@ -37,9 +45,9 @@ def _run() -> int:
     try:
         code = aptible.main(prog_name="aptible", standalone_mode=False)
     except ToolbeltError as error:
-        _warn(str(error))
         if os.environ.get(_DEBUG_VARIABLE):
             traceback.print_exc()
+        _warn(str(error))
         return error.exit_code
     except click.Abort:
         return _INTERRUPTED
@@ -49,22 +57,38 @@ def _run() -> int:
     except BrokenPipeError:  # `aptible deploy | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except Exception as error:
+        if os.environ.get(_DEBUG_VARIABLE):
+            raise
+        _warn(f"Something unexpected happened ({type(error).__name__}: {error})")
+        _warn(f"Set {_DEBUG_VARIABLE}=1 to see where.")
+        return 1
     return code if isinstance(code, int) else 0
-
-
-def _app_options(command: Command) -> Command:
-    for option in (
-        click.option("-r", "--remote", help="The git remote that names the app."),
-        _environment_option,
-        click.option("--app", help="The app's handle."),
-    ):
-        command = option(command)
-    return command
 
 
 _environment_option = click.option(
     "--environment", "--env", "environment", help="The environment's handle."
 )
+
+
+def _app_options(command: Command) -> Command:
+    """Add the options that name an app; the command is called with what they select."""
+
+    @functools.wraps(command)
+    def with_selection(
+        *, app: str | None, environment: str | None, remote: str | None, **options: object
+    ) -> object:
+        return command(Selection(app, environment, remote), **options)
+
+    described: Any = with_selection
+    for option in (
+        click.option("-r", "--remote", help="The git remote that names the app."),
+        _environment_option,
+        click.option("--app", help="The app's handle."),
+    ):
+        described = option(described)
+    decorated: Command = described
+    return decorated
 
 
 @click.group(
@@ -84,9 +108,6 @@ def aptible() -> None:
 @click.option("--lifetime", default="1w", show_default=True, help="Such as 12h, 7d or 1w.")
 def login(email: str | None, password: str | None, lifetime: str) -> None:
     """Log in, and keep the token for the commands to come."""
-    from toolbelt.server import Server, auth_root
-    from toolbelt.tokens import read_lifetime, save_token
-
     seconds = read_lifetime(lifetime)
     email = email or click.prompt("Email", err=True)
     password = password or click.prompt("Password", hide_input=True, err=True)
@@ -97,7 +118,7 @@ def login(email: str | None, password: str | None, lifetime: str) -> None:
         "scope": "manage",
         "expires_in": str(seconds),
     }
-    with Server(auth_root()) as server:
+    with _connect(auth_root()) as server:
         try:
             token = server.post_form("/tokens", form)
         except Refused as error:
@@ -114,9 +135,6 @@ def login(email: str | None, password: str | None, lifetime: str) -> None:
 @_environment_option
 def apps(environment: str | None) -> None:
     """List the apps of an environment, or of all."""
-    from toolbelt.listing import list_apps
-    from toolbelt.selection import find_environment
-
     with _server() as server:
         accounts = (
             [find_environment(server, environment)]
@@ -124,8 +142,7 @@ def apps(environment: str | None) -> None:
             else list(server.pages("/accounts", "accounts"))
         )
         listed = [
-            (account, list(server.pages(account["_links"]["apps"]["href"], "apps")))
-            for account in accounts
+            (account, list(server.pages(link(account, "apps"), "apps"))) for account in accounts
         ]
     _echo(list_apps(listed))
 
@@ -135,13 +152,10 @@ def apps(environment: str | None) -> None:
 @_environment_option
 def create_app(handle: str, environment: str | None) -> None:
     """Create an app."""
-    from toolbelt.listing import list_created_app
-    from toolbelt.selection import find_environment, only_environment
-
     with _server() as server:
         account = find_environment(server, environment) if environment else only_environment(server)
-        collection = server.get(account["_links"]["apps"]["href"], per_page=1)
-        app = server.post(collection["_links"]["self"]["href"], {"handle": handle})
+        collection = server.get(link(account, "apps"), per_page=1)
+        app = server.post(link(collection, "self"), {"handle": handle})
     _warn(f"App {handle} created!")
     _echo(list_created_app(app))
 
@@ -157,9 +171,8 @@ def create_app(handle: str, environment: str | None) -> None:
 @click.option("--container-count", type=int, help="For new services only.")
 @click.argument("variables", nargs=-1, metavar="[VAR=VALUE]...")
 def deploy(
-    app: str | None,
-    environment: str | None,
-    remote: str | None,
+    selection: Selection,
+    *,
     docker_image: str | None,
     private_registry_username: str | None,
     private_registry_password: str | None,
@@ -174,9 +187,6 @@ def deploy(
     VAR=VALUE sets a variable in the same deploy, VAR= unsets it. The exit status is 0 if the deploy
     succeeded.
     """
-    from toolbelt.deploying import Wish, check_wish, read_variables, start_deploy
-    from toolbelt.selection import find_app
-
     wish = Wish(
         docker_image=docker_image,
         username=private_registry_username,
@@ -188,7 +198,7 @@ def deploy(
     )
     check_wish(wish)
     with _server() as server:
-        found = find_app(server, _selection(app, environment, remote))
+        found = find_app(server, selection)
         operation = start_deploy(server, found, wish)
         _warn(f"Deploying app... (operation #{operation['id']})")
         return _follow(server, operation)
@@ -196,27 +206,21 @@ def deploy(
 
 @aptible.command("services")
 @_app_options
-def services(app: str | None, environment: str | None, remote: str | None) -> None:
+def services(selection: Selection) -> None:
     """List the services of an app."""
-    from toolbelt.listing import list_services
-    from toolbelt.selection import find_app
-
     with _server() as server:
-        found = find_app(server, _selection(app, environment, remote))
+        found = find_app(server, selection)
     _echo(list_services(found))
 
 
 @aptible.command("config")
 @_app_options
-def config(app: str | None, environment: str | None, remote: str | None) -> None:
+def config(selection: Selection) -> None:
     """Print the configuration of an app, quoted for a shell."""
-    from toolbelt.listing import list_variables
-    from toolbelt.selection import find_app
-
     with _server() as server:
-        found = find_app(server, _selection(app, environment, remote))
-        link = found["_links"].get("current_configuration")
-        env = server.get(link["href"])["env"] if link else {}
+        found = find_app(server, selection)
+        configured = "current_configuration" in found["_links"]
+        env = server.get(link(found, "current_configuration"))["env"] if configured else {}
     _echo(list_variables(env))
 
 
@@ -227,7 +231,7 @@ def cancel_operation(operation_id: int) -> None:
     with _server() as server:
         operation = _find_operation(server, operation_id)
         _warn(f"Requesting cancellation on operation #{operation_id} ({operation['type']})...")
-        operation = server.put(operation["_links"]["self"]["href"], {"cancelled": True})
+        operation = server.put(link(operation, "self"), {"cancelled": True})
     waits = operation["status"] == "running"
     _warn("It stops at its next safe point." if waits else "It was cancelled before it began.")
 
@@ -238,7 +242,7 @@ def show_logs(operation_id: int) -> None:
     """Print the log of an operation so far."""
     with _server() as server:
         operation = _find_operation(server, operation_id)
-        address = server.get_text(operation["_links"]["logs"]["href"]).strip()
+        address = server.get_text(link(operation, "logs")).strip()
         click.echo(server.get_text(address), nl=False)
 
 
@@ -253,13 +257,10 @@ def follow_operation(operation_id: int) -> int:
 @aptible.command("version")
 def version() -> None:
     """Print the version of this command."""
-    from importlib.metadata import PackageNotFoundError
-    from importlib.metadata import version as installed
-
     try:
-        click.echo(f"aptible (Enclave) v{installed('enclave')}")
-    except PackageNotFoundError:
-        click.echo("aptible (Enclave), not installed")
+        click.echo(f"aptible (Enclave) v{metadata.version('enclave')}")
+    except metadata.PackageNotFoundError:
+        click.echo("aptible (Enclave), run from its source")
 
 
 @aptible.command("help")
@@ -278,15 +279,14 @@ def show_help(context: click.Context, command: str | None) -> None:
 
 
 def _server() -> Server:
-    from toolbelt.server import Server
+    """Return the server that the environment names, with the user's token for it."""
+    return _connect(api_root(), read_token(auth_root()))
 
-    return Server.with_token()
 
+def _connect(root: str, token: str | None = None) -> Server:
+    from toolbelt.server import Server  # noqa: PLC0415
 
-def _selection(app: str | None, environment: str | None, remote: str | None) -> Selection:
-    from toolbelt.selection import Selection
-
-    return Selection(app, environment, remote)
+    return Server(root, token)
 
 
 def _find_operation(server: Server, operation_id: int) -> Body:
@@ -299,7 +299,6 @@ def _find_operation(server: Server, operation_id: int) -> Body:
 
 
 def _follow(server: Server, operation: Body) -> int:
-    from toolbelt.following import follow
 
     if follow(server, operation, click.echo, _warn):
         return 0

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from toolbelt.errors import ToolbeltError, Unreachable
-from toolbelt.server import Body, Server
+from toolbelt.hal import Body, link
+
+if TYPE_CHECKING:
+    from toolbelt.server import Server
 
 _IMAGE = "APTIBLE_DOCKER_IMAGE"
 _USERNAME = "APTIBLE_PRIVATE_REGISTRY_USERNAME"
@@ -79,9 +83,9 @@ def start_deploy(server: Server, app: Body, wish: Wish) -> Body:
     )
     if not may_deploy:
         raise ToolbeltError(_NOTHING)
-    operations = server.get(app["_links"]["operations"]["href"], per_page=1)
+    operations = server.get(link(app, "operations"), per_page=1)
     try:
-        return server.post(operations["_links"]["self"]["href"], body)
+        return server.post(link(operations, "self"), body)
     except Unreachable as error:
         raise Unreachable(
             f"{error}\nThe deploy may be queued all the same: look before you try again"

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from toolbelt.errors import Detached, Unavailable, Unreachable
-from toolbelt.server import Body, Server
+from toolbelt.hal import Body, link
+
+if TYPE_CHECKING:
+    from toolbelt.server import Server
 
 _GIVE_UP_SECONDS = 600.0
 _LONGEST_PAUSE_SECONDS = 5.0
@@ -25,7 +29,7 @@ def follow(
     """
     number = int(operation["id"])
     try:
-        for event in _events(server, operation["_links"]["events"]["href"], warn):
+        for event in _events(server, link(operation, "events"), warn):
             if "end" in event:
                 return bool(event["end"] == "succeeded")
             show(str(event["line"]))

@@ -7,7 +7,7 @@ import os
 import shlex
 from collections.abc import Iterable
 
-from toolbelt.server import Body
+from toolbelt.hal import Body
 
 _FORMAT_VARIABLE = "APTIBLE_OUTPUT_FORMAT"
 

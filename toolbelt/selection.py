@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from toolbelt.errors import Refused, ToolbeltError
+from toolbelt.hal import Body
 from toolbelt.remotes import app_of_remote
-from toolbelt.server import Body, Server
+
+if TYPE_CHECKING:
+    from toolbelt.server import Server
 
 _REMOTE_VARIABLE = "APTIBLE_REMOTE"
 _DEFAULT_REMOTE = "aptible"

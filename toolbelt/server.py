@@ -1,41 +1,26 @@
-"""The server: its address, the user's token, and requests that are repeated only when that is safe."""
+"""The server, asked with the user's token; again only where that is safe.
+
+The one module that imports httpx, which takes longer than all else: commands import it last.
+"""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urlsplit
 
 import httpx
 
 from toolbelt.errors import Refused, Unavailable, Unreachable
-from toolbelt.tokens import read_token
+from toolbelt.hal import Body
 
-API_VARIABLE = "APTIBLE_API_ROOT_URL"
-AUTH_VARIABLE = "APTIBLE_AUTH_ROOT_URL"
-
-Body = dict[str, Any]
-"""A JSON object from the server, or for it."""
-
-_DEFAULT_ROOT = "http://localhost:8080"
 _TIMEOUT = httpx.Timeout(30, connect=10)  # a followed log has a line, or a keep-alive, every 5 s
 _TRIES = 4
 _PAUSE_SECONDS = 0.3
 _SHOWN_CHARACTERS = 200
-
-
-def api_root() -> str:
-    """Return the root URL of the API."""
-    return (os.environ.get(API_VARIABLE) or _DEFAULT_ROOT).rstrip("/")
-
-
-def auth_root() -> str:
-    """Return the root URL that gives tokens; the API's own unless the variable says otherwise."""
-    return (os.environ.get(AUTH_VARIABLE) or api_root()).rstrip("/")
 
 
 class Server:
@@ -54,11 +39,6 @@ class Server:
                 raise ValueError("it begins with neither http:// nor https://")
         except (ValueError, UnicodeError) as error:
             raise Unreachable(f"{root} is not the address of a server: {error}") from error
-
-    @classmethod
-    def with_token(cls) -> Self:
-        """Return the server that the environment names, with the user's token for it."""
-        return cls(api_root(), read_token(auth_root()))
 
     def __enter__(self) -> Self:
         return self

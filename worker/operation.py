@@ -9,10 +9,10 @@ from enclave.app import AppSecrets
 from enclave.codec import decode
 from enclave.errors import (
     EnclaveError,
-    InvalidInput,
     LeaseLost,
     OperationCancelled,
     OperationFailed,
+    StoreUnavailable,
 )
 from enclave.operation import Operation, OperationStatus
 from enclave.release import Release
@@ -92,12 +92,10 @@ class OperationRun:
             ending = self._deploy().run()
             self._log.info(ending.message)
             return ending
-        except LeaseLost:
+        except (LeaseLost, StoreUnavailable):
             raise
-        except (OperationFailed, InvalidInput) as error:
+        except EnclaveError as error:
             failed = error
-        except EnclaveError:
-            raise
         except Exception:  # the outermost frame of an operation
             reference = uuid.uuid4().hex[:12]
             logger.exception("%s failed: %s", self._operation.describe(), reference)
@@ -136,7 +134,7 @@ class OperationRun:
         release, configuration = self._live()
         try:
             serve_only(self._runtime, self._placement, release, configuration)
-        except OperationFailed as error:
+        except EnclaveError as error:
             self._log.error(f"Could not roll back to release {release and release.number}: {error}")
             return
         if release is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from worker.runtime import (
     LABEL_APP,
     LABEL_INDEX,
     LABEL_INSTALLATION,
+    LABEL_NAME,
     LABEL_OPERATION,
     LABEL_RELEASE,
     LABEL_SERVICE,
@@ -23,7 +23,6 @@ from worker.runtime import (
 
 DEFAULT_SERVICE = "cmd"
 CONTAINER_SIZE_MB = 1024
-_NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_.-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +106,10 @@ class Placement:
         """Return the labels that every container of the app carries."""
         return {LABEL_INSTALLATION: self.installation, LABEL_APP: str(self.app.id)}
 
+    def readable(self) -> dict[str, str]:
+        """Return the label for people: ``docker ps`` shows it, nothing depends on it."""
+        return {LABEL_NAME: self.app.name}
+
     def service_containers(
         self, release: Release, configuration: Mapping[str, str]
     ) -> list[ContainerSpec]:
@@ -129,6 +132,7 @@ class Placement:
             image_id=release.image_id,
             labels={
                 **self.labels(),
+                **self.readable(),
                 LABEL_RELEASE: str(release.number),
                 LABEL_OPERATION: str(release.operation_id),
                 LABEL_SERVICE: service.process_type,
@@ -157,7 +161,11 @@ class Placement:
         return ContainerSpec(
             name=self._name(release.operation_id, f"before_release.{number}"),
             image_id=release.image_id,
-            labels={**self.labels(), LABEL_OPERATION: str(release.operation_id)},
+            labels={
+                **self.labels(),
+                **self.readable(),
+                LABEL_OPERATION: str(release.operation_id),
+            },
             command=arguments(command, image),
             environment=environment(
                 configuration,
@@ -170,9 +178,12 @@ class Placement:
         )
 
     def _name(self, operation_id: int, what: str) -> str:
-        """Return a name that ``docker ps`` shows well: ENVIRONMENT.APP.web.1.op7.INSTALLATION."""
-        name = f"{self.app.environment}.{self.app.handle}.{what}.op{operation_id}"
-        return _NOT_IN_NAMES.sub("-", f"{name}.{self.installation}").lstrip("._-")
+        """Return a name that is unique on the Engine: enclave.app12.web.1.op7.INSTALLATION.
+
+        Made of numbers, not handles: every container can look up every other's name in Docker's
+        DNS, and nobody may learn from it which apps exist (invariant 7). The label has the handle.
+        """
+        return f"enclave.app{self.app.id}.{what}.op{operation_id}.{self.installation}"
 
 
 def environment(

@@ -220,8 +220,16 @@ def test_a_tag_means_the_digest_it_has_now(
     assert runtime.resolve(reference, credentials) != first
 
 
-def test_a_digest_means_itself_and_no_registry_is_asked(runtime: Runtime):
-    assert runtime.resolve(ImageReference.parse(f"127.0.0.1:1/gone@{ABSENT}"), None) == ABSENT
+def test_a_digest_means_itself_to_those_whom_the_registry_gives_it(
+    runtime: Runtime, reference: ImageReference, credentials: RegistryCredentials
+):
+    """Another's image that is here already is not for everyone who knows its digest."""
+    pinned = reference.pinned(runtime.resolve(reference, credentials))
+    runtime.pull(pinned, credentials, progress=print, seconds=30)
+
+    assert runtime.resolve(pinned, credentials) == pinned.digest
+    with pytest.raises(ImageUnavailable):
+        runtime.resolve(pinned, None)
 
 
 def test_a_refusal_names_registry_repository_and_cure(

@@ -17,6 +17,7 @@ from enclave.image import ImageReference
 
 LABEL_INSTALLATION = "enclave.installation"
 LABEL_APP = "enclave.app"
+LABEL_NAME = "enclave.name"
 LABEL_RELEASE = "enclave.release"
 LABEL_OPERATION = "enclave.operation"
 LABEL_SERVICE = "enclave.service"

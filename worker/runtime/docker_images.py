@@ -29,10 +29,12 @@ class DockerImages:
         self._engine = engine
 
     def resolve(self, reference: ImageReference, credentials: RegistryCredentials | None) -> str:
-        """See ``Runtime.resolve``. A reference with a digest means just that: nobody is asked."""
+        """See ``Runtime.resolve``.
+
+        A reference with a digest is asked for too: an image that somebody else's credentials
+        brought here is not for everyone who knows its digest.
+        """
         auth = _auth_config(reference, credentials)
-        if reference.digest is not None:
-            return reference.digest
         with self._engine.asked_to(f"resolve {reference}") as api:
             try:
                 found = api.inspect_distribution(str(reference), auth_config=auth)  # type: ignore[no-untyped-call]
