@@ -78,7 +78,9 @@ def _read_credentials(
     stored_image: str | None,
 ) -> RegistryCredentials | None:
     """Return the pair bound to its image's registry, or None when none was given."""
-    if not username and not password:
+    if username is None and password is None:
+        return None
+    if username == "" and password == "":  # not half a pair: both are to be forgotten
         return None
     if not username or not password:
         missing = "user name" if not username else "password"

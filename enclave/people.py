@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64decode, b64encode
-from binascii import Error as Base64Error
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -64,7 +63,7 @@ def fingerprint(public_key: str) -> str:
         raise InvalidInput(f"this is not an OpenSSH public key: {cure}")
     try:
         blob = b64decode(parts[1], validate=True)
-    except Base64Error as error:
+    except ValueError as error:  # what is no base64, and what is not even ASCII
         raise InvalidInput(f"the key's second word is not base64: {cure}") from error
     kind = blob[4 : 4 + int.from_bytes(blob[:4])]
     if kind != parts[0].encode():

@@ -10,6 +10,7 @@ from dulwich.protocol import Protocol, extract_capabilities
 from enclave.errors import PushRefused
 from enclave.operation import RefUpdate
 
+_MAX_LINE_BYTES = 4096
 _MAX_OPTIONS = 64
 _MAX_OPTION_BYTES = 4096
 
@@ -33,15 +34,17 @@ def read_commands(protocol: Protocol, *, most: int) -> PushCommands | None:
     """Read commands up to the flush packet, and push options if they were agreed on.
 
     None when the client wants nothing. Raises ``PushRefused`` for what breaks the protocol or
-    ``most``: the conversation cannot go on after that.
+    ``most`` (of commands, and as many shallow lines): the conversation cannot go on after that.
     """
     commands: list[RefUpdate] = []
     capabilities: frozenset[bytes] = frozenset()
-    shallow = False
+    shallow = 0
     line = protocol.read_pkt_line()
     while line:
+        if len(line) > _MAX_LINE_BYTES:
+            raise PushRefused(f"a command is longer than {_MAX_LINE_BYTES} bytes")
         if line.startswith(b"shallow "):
-            shallow = True
+            shallow += 1
         else:
             if not commands:
                 line, words = _first_line(line)
@@ -49,13 +52,15 @@ def read_commands(protocol: Protocol, *, most: int) -> PushCommands | None:
             commands.append(_command(line))
         if len(commands) > most:
             raise PushRefused(f"more than {most} refs in one push: push them in parts")
+        if shallow > most:
+            raise PushRefused("a shallow clone of too many parts: git fetch --unshallow first")
         line = protocol.read_pkt_line()
     if not commands:
         return None
     if len({command.ref for command in commands}) < len(commands):
         raise PushRefused("the same ref twice in one push")
     options = _read_options(protocol) if b"push-options" in capabilities else ()
-    return PushCommands(tuple(commands), capabilities, options, shallow)
+    return PushCommands(tuple(commands), capabilities, options, shallow > 0)
 
 
 def _first_line(line: bytes) -> tuple[bytes, list[bytes]]:

@@ -14,7 +14,7 @@ from dulwich.protocol import SIDE_BAND_CHANNEL_FATAL as FATAL
 from dulwich.protocol import SIDE_BAND_CHANNEL_PROGRESS as PROGRESS
 from dulwich.protocol import Protocol, pkt_line
 
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]+")
 _MAX_REASON = 200
 _KEEPALIVE = b"0005\x01"  # an empty packet of the data band: every git passes over it
 
@@ -61,5 +61,5 @@ class Report:
 
 def _one_line(text: str) -> str:
     """Return the reason as one short line; git shows it in brackets."""
-    line = _CONTROL.sub(" ", text.strip().split("\n", 1)[0])
+    line = _CONTROL.sub(" ", text.strip().split("\n", 1)[0]).strip()
     return line if len(line) <= _MAX_REASON else f"{line[: _MAX_REASON - 1]}…"

@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import docker
 import httpx
+import redis
 
 from testbed.engine import API_VERSION
 from testbed.person import Person
@@ -47,7 +48,8 @@ class Installation:
             "ENCLAVE_HTTP_PORT": str(self.http_port),
             "ENCLAVE_SSH_PORT": str(self.ssh_port),
             "ENCLAVE_STOP_SECONDS": "2",
-            "ENCLAVE_SETTLE_SECONDS": "1",
+            "ENCLAVE_SETTLE_SECONDS": "0.5",
+            "ENCLAVE_LEASE_SECONDS": "6",
             **(settings or {}),
         }
         self._child: Child | None = None
@@ -166,12 +168,24 @@ class Installation:
         url = f"http://{container['address']}:{port}{path}"
         return httpx.get(url, timeout=10, trust_env=False).raise_for_status().text
 
-    def redis(self, *arguments: str) -> str:
-        """Ask the installation's Redis with ``redis-cli``."""
-        command: Sequence[str] = ["redis-cli", "-s", str(self.redis_socket), *arguments]
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=True
-        ).stdout
+    def redis(self) -> redis.Redis:
+        """Return a client of the installation's Redis (text in and out), to look behind it."""
+        return redis.Redis(
+            unix_socket_path=str(self.redis_socket), decode_responses=True, socket_timeout=10
+        )
+
+    def app_id(self, app: str) -> int:
+        """Return the number of ``ENVIRONMENT/APP``."""
+        environment, _, handle = app.partition("/")
+        with self.redis() as client:
+            number = client.hget("enclave:environments:by-handle", environment)
+            return int(str(client.hget(f"enclave:environment:{number}:apps", handle)))
+
+    def operations(self, app: str) -> list[str]:
+        """Return the ids of the app's operations, oldest first."""
+        with self.redis() as client:
+            key = f"enclave:app:{self.app_id(app)}:operations"
+            return [str(each) for each in client.zrange(key, 0, -1)]
 
     def _remove_containers(self, name: str) -> None:
         """Remove the containers of this installation from the engine, and no other's."""
@@ -190,10 +204,10 @@ class Installation:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        name = self.redis("get", "enclave:installation").strip() if self.answers() else ""
+        name = self.redis().get("enclave:installation") if self.answers() else None
         self.stop()
         if name:
-            self._remove_containers(name)
+            self._remove_containers(str(name))
         shutil.rmtree(self.directory, ignore_errors=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -90,6 +91,15 @@ class Person:
     def remote(self, app: str) -> str:
         """Return the git remote of ``ENVIRONMENT/APP`` over SSH."""
         return f"ssh://git@localhost:{self.ssh_port}/{app}.git"
+
+    def token(self) -> str:
+        """Return the token that ``aptible login`` stored."""
+        tokens = json.loads((self.home / ".aptible" / "tokens.json").read_text())
+        return str(next(iter(tokens.values())))
+
+    def http_remote(self, app: str) -> str:
+        """Return the git remote of ``ENVIRONMENT/APP`` over HTTP, with the token in it."""
+        return self.url.replace("://", f"://anyone:{self.token()}@") + f"/{app}.git"
 
     def repository(self, app: str, *, remote: str | None = None) -> Repository:
         """Create an empty git repository whose remote ``aptible`` is the app."""

@@ -657,8 +657,13 @@ class TestDeploys:
         assert follow(me, operation, "resource")["_embedded"]["last_operation"] == operation
 
     def test_nothing_to_deploy_from(self, me: TestClient, store: Store, app: App) -> None:
-        bodies: list[dict[str, object]] = [{}, {"env": {"A": "1"}}, {"git_ref": ZERO_ID}]
-        for body in [*bodies, {"settings": {}}]:
+        bodies: list[dict[str, object]] = [
+            {},
+            {"env": {"A": "1"}},
+            {"git_ref": ZERO_ID},
+            {"settings": {}},
+        ]
+        for body in bodies:
             answer = deploy(me, app, **body)
             assert answer.status_code == 422
             assert answer.json()["message"] == (
@@ -679,6 +684,7 @@ class TestDeploys:
             {"settings": {"APTIBLE_DOCKER_IMAGE": "Not An Image"}},
             {"settings": SETTINGS, "sensitive_settings": USERNAME},
             {"settings": SETTINGS, "sensitive_settings": PASSWORD},
+            {"settings": SETTINGS, "sensitive_settings": dict.fromkeys(USERNAME, "")},
             {"sensitive_settings": SENSITIVE},
             {"settings": SETTINGS, "env": {"A B": "1"}},
             {"settings": SETTINGS, "env": {"": "1"}},

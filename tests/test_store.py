@@ -30,6 +30,7 @@ from enclave.store import keys as store_keys
 from enclave.store.operations import Ending, Lease
 from enclave.store.pushes import PushOutcome, PushRequest
 from enclave.store.wakeups import JOB, QUEUE_NAME
+from testbed.processes import wait_until
 
 A, B, C = "a" * 40, "b" * 40, "c" * 40
 MASTER = "refs/heads/master"
@@ -347,7 +348,11 @@ class TestQueueAndLease:
     ) -> None:
         store.operations.submit(request(app), Changes())
         old = take(store, app, holder="dead", seconds=0.001)
-        assert store.operations.overdue() == [app.id]
+        wait_until(lambda: store.operations.overdue() == [app.id], seconds=5, what="overdue")
+        # This Redis may be so young that no lease counts as lost yet.
+        wait_until(
+            lambda: int(store.database.raw.info()["uptime_in_seconds"]) > 0, seconds=5, what="up"
+        )
         new = take(store, app, holder="heir", seconds=0.001)
         assert new.recovers
         assert new.operation_id == old.operation_id
@@ -370,6 +375,7 @@ class TestQueueAndLease:
     ) -> None:
         store.operations.submit(request(app), Changes())
         take(store, app, holder="dead", seconds=0.001)
+        wait_until(lambda: store.operations.overdue() == [app.id], seconds=5, what="overdue")
         # This Redis has been up for far less than a month.
         assert store.operations.take(app.id, holder="heir", seconds=30 * 86400) is None
 

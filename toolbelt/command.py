@@ -232,8 +232,8 @@ def cancel_operation(operation_id: int) -> None:
         operation = _find_operation(server, operation_id)
         _warn(f"Requesting cancellation on operation #{operation_id} ({operation['type']})...")
         operation = server.put(link(operation, "self"), {"cancelled": True})
-    waits = operation["status"] == "running"
-    _warn("It stops at its next safe point." if waits else "It was cancelled before it began.")
+    running = operation["status"] == "running"
+    _warn("It stops at its next safe point." if running else "It is cancelled.")
 
 
 @aptible.command("operation:logs")
@@ -299,7 +299,6 @@ def _find_operation(server: Server, operation_id: int) -> Body:
 
 
 def _follow(server: Server, operation: Body) -> int:
-
     if follow(server, operation, click.echo, _warn):
         return 0
     _warn(f"Operation #{operation['id']} failed.")

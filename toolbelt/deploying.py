@@ -42,7 +42,8 @@ def check_wish(wish: Wish) -> None:
     """Refuse what cannot be meant, before anyone is asked. Raises ``ToolbeltError``."""
     if wish.git_detach and wish.git_commitish:
         raise ToolbeltError("The options --git-commitish and --git-detach are incompatible")
-    if bool(wish.username) != bool(wish.password):
+    half = (wish.username is None) != (wish.password is None)
+    if half or bool(wish.username) != bool(wish.password):
         raise ToolbeltError(
             "The options --private-registry-username and --private-registry-password go together"
         )

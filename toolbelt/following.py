@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from toolbelt.errors import Detached, Unavailable, Unreachable
+from toolbelt.errors import Detached, Refused, ToolbeltError, Unavailable, Unreachable
 from toolbelt.hal import Body, link
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def follow(
     """Give every line of the log to ``show``, once and in order; return whether it succeeded.
 
     A lost connection is taken up again behind the last line; ``warn`` is told. Raises
-    ``Unreachable`` when the server stays away for ten minutes, and ``Detached`` upon CTRL+C.
+    ``Detached`` upon CTRL+C, and ``ToolbeltError`` when the server stays away for ten minutes.
     """
     number = int(operation["id"])
     try:
@@ -35,8 +35,8 @@ def follow(
             show(str(event["line"]))
     except KeyboardInterrupt as interrupt:
         raise Detached(number) from interrupt
-    except Unreachable as error:
-        raise Unreachable(
+    except (Unreachable, Refused) as error:
+        raise ToolbeltError(
             f"{error}\nOperation #{number} goes on without you: aptible operation:follow {number}"
         ) from error
     raise AssertionError("the events of an operation end with an end")

@@ -10,21 +10,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from enclave.errors import EnclaveError
+from enclave.errors import EnclaveError, StoreUnavailable
 from enclave.store.logs import Logs
 from enclave.store.operations import Lease
 from worker.redaction import Redactor
 
 _MAX_LINE = 8192  # characters; a longer one is cut into several
 _MAX_BATCH = 1000  # lines
-_JUNK = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f]")
+_MAX_ESCAPE = 32  # characters; what a terminal obeys is never longer
+_JUNK = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _FLUSH_SECONDS = 30.0
 
 
 class OperationLog:
     """Lines go out in the background, as many at a time as came meanwhile: one fsync a batch.
 
-    A lost lease or store ends the writing; ``check`` and ``flush`` raise it to the operation.
+    A lost lease or store ends the writing; ``flush`` raises it to the operation.
     """
 
     def __init__(self, logs: Logs, lease: Lease, redactor: Redactor) -> None:
@@ -63,9 +64,11 @@ class OperationLog:
         """Return when everything said so far is stored. Raises what went wrong."""
         done = threading.Event()
         self._lines.put(done)
-        done.wait(_FLUSH_SECONDS)
+        in_time = done.wait(_FLUSH_SECONDS)
         if self._error is not None:
             raise self._error
+        if not in_time:
+            raise StoreUnavailable("the store takes too long to keep the log")
 
     def close(self) -> None:
         """Write what is left and end the thread; raises nothing."""
@@ -73,7 +76,7 @@ class OperationLog:
         self._thread.join(_FLUSH_SECONDS)
 
     def _put(self, line: str) -> None:
-        text = self._redactor.redact(_JUNK.sub("", line))
+        text = self._redactor.redact(_JUNK.sub("", line)).replace("\n", " ")
         for start in range(0, len(text) or 1, _MAX_LINE):
             self._lines.put(text[start : start + _MAX_LINE])
 
@@ -122,7 +125,19 @@ class CommandOutput:
         *lines, self._rest = (self._rest + text).replace("\r\n", "\n").split("\n")
         for line in lines:
             self._put(line)
-        if len(self._rest) > _MAX_LINE + self._redactor.longest:
-            safe = self._redactor.redact(self._rest)
-            self._put(safe[:_MAX_LINE])
-            self._rest = safe[_MAX_LINE:]
+        if len(self._rest) > _MAX_LINE + self._redactor.longest + _MAX_ESCAPE:
+            self._cut()
+
+    def _cut(self) -> None:
+        """Log as many whole lines as no secret that is still coming can reach into.
+
+        What stays is left as it came: a secret there may turn out to be part of a longer one.
+        """
+        escape = self._rest.rfind("\x1b", -_MAX_ESCAPE)  # it may be incomplete
+        end = escape if escape >= 0 else len(self._rest)
+        text = _JUNK.sub("", self._rest[:end])
+        lines = (len(text) - self._redactor.longest) // _MAX_LINE
+        cut = self._redactor.end_of_secret(text, lines * _MAX_LINE) if lines > 0 else 0
+        if cut:
+            self._put(text[:cut])
+        self._rest = text[cut:] + self._rest[end:]

@@ -66,7 +66,8 @@ class OperationRun:
         self._placement = Placement(store.installation(), app)
         hidden = secrets_of(self._secrets, [self._changes.credentials])
         hidden += secrets_of(AppSecrets(self._changes.environment))
-        self._log = OperationLog(store.logs, lease, Redactor(hidden))
+        self._redactor = Redactor(hidden)
+        self._log = OperationLog(store.logs, lease, self._redactor)
 
     def run(self) -> None:
         """Run the operation and record its end; then tidy up."""
@@ -103,7 +104,8 @@ class OperationRun:
         self._roll_back()
         self._log.error(str(failed))
         cancelled = isinstance(failed, OperationCancelled)
-        return Ending(OperationStatus.FAILED, str(failed), cancelled=cancelled)
+        message = self._redactor.redact(str(failed))  # it may quote a container's last lines
+        return Ending(OperationStatus.FAILED, message, cancelled=cancelled)
 
     def _recover(self) -> None:
         """Settle what a vanished worker left: run again what had not begun, fail the rest."""

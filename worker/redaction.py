@@ -41,6 +41,7 @@ def _forms(credentials: RegistryCredentials) -> list[str]:
     encoded = (base64.b64encode(pair), base64.urlsafe_b64encode(pair))
     return [
         credentials.password,
+        *_long_lines(credentials.password),
         quote(credentials.password, safe=""),
         *(text.decode().rstrip("=") for text in encoded),
     ]
@@ -48,25 +49,38 @@ def _forms(credentials: RegistryCredentials) -> list[str]:
 
 def _secret_values(configuration: Mapping[str, str]) -> set[str]:
     values = {
-        line.strip()
+        line
         for name, value in configuration.items()
         if _SECRET_NAME.search(name.upper())
-        for line in value.splitlines()
+        for line in _long_lines(value)
     }
     passwords = {
         match for value in configuration.values() for match in _PASSWORD_IN_URL.findall(value)
     }
-    return {text for text in values | passwords if len(text) >= _MIN_LENGTH}
+    return values | {text for text in passwords if len(text) >= _MIN_LENGTH}
+
+
+def _long_lines(value: str) -> list[str]:
+    """Return the lines of a value that are long enough: a log shows it line by line."""
+    lines = [line.strip() for line in value.splitlines()]
+    return [line for line in lines if len(line) >= _MIN_LENGTH]
 
 
 class Redactor:
     """Replaces secrets in a line. Longer ones first, so that none leaves a recognisable rest."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        texts = [re.escape(secret) for secret in secrets if secret]
-        self._pattern = re.compile("|".join(texts)) if texts else None
-        self.longest = max((len(text) for text in texts), default=0)
+        texts = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, texts))) if texts else None
+        self.longest = len(texts[0]) if texts else 0
 
     def redact(self, line: str) -> str:
         """Return the line with every secret masked."""
         return self._pattern.sub(MASK, line) if self._pattern else line
+
+    def end_of_secret(self, text: str, at: int) -> int:
+        """Return ``at``, or where the secret ends that stands across it."""
+        for match in self._pattern.finditer(text) if self._pattern else ():
+            if match.end() > at:
+                return match.end() if match.start() < at else at
+        return at

@@ -12,8 +12,6 @@ from bench.pushing.memory import GitChildren, Growth
 from bench.pushing.repositories import Load
 from bench.pushing.servers import Server, Target, Transport
 
-_numbers = count(1)
-
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -27,7 +25,7 @@ class Case:
 
 @dataclass(slots=True)
 class Figures:
-    """One server's: seconds of each push, the server's growth, its largest git. Bytes."""
+    """One server's: seconds of each push; bytes that it grew by; bytes of its largest git."""
 
     seconds: list[float] = field(default_factory=list)
     growth: int = 0
@@ -35,7 +33,7 @@ class Figures:
 
     @property
     def median(self) -> float:
-        """The median of the pushes."""
+        """The median push, in seconds."""
         return median(self.seconds)
 
 
@@ -43,9 +41,9 @@ class Figures:
 class Row:
     """A line of the table."""
 
-    title: str
+    case: Case
     objects: int
-    transport: Transport
+    over: Transport
     ours: Figures
     reference: Figures
 
@@ -55,52 +53,66 @@ class Row:
         return self.ours.median / self.reference.median
 
 
-def compare(
-    case: Case, load: Load, over: Transport, client: Client, ours: Server, reference: Server
-) -> Row:
-    """Push without the clock to see children's memory, then ``rounds`` times against it.
+class Comparison:
+    """Two servers and the client of both. ``small`` is a load that costs next to nothing."""
 
-    The servers take turns in going first. Ours is fresh but for two small pushes, so that growth is
-    the push's own and not hidden in memory that an earlier one left.
-    """
-    ours.restart()
-    pushes = {server.name: _pushes(case, load, server) for server in (ours, reference)}
-    figures = {server.name: Figures() for server in (ours, reference)}
-    for number in range(-1, case.rounds):
-        turns = (ours, reference) if number % 2 else (reference, ours)
-        for server in turns:
-            target, commit = next(pushes[server.name])
-            mine = figures[server.name]
-            with Growth(server.pids[0]) as growth:
-                if number < 0:
-                    with GitChildren(server.pids) as children:
-                        client.push(load, commit, server, target, over)
-                    mine.git_peak = children.peak
-                else:
-                    mine.seconds.append(client.push(load, commit, server, target, over))
-            mine.growth = max(mine.growth, growth.bytes)
-            if not case.incremental:
-                discard(target)
-    return Row(case.title, load.objects, over, figures[ours.name], figures[reference.name])
+    def __init__(self, client: Client, ours: Server, reference: Server, *, small: Load) -> None:
+        self._client, self._ours, self._reference, self._small = client, ours, reference, small
+        self._numbers = count(1)
 
+    def compare(self, case: Case, load: Load, over: Transport) -> Row:
+        """Push once without the clock, watching the children's memory, then by the clock.
 
-def warm_up(load: Load, over: Transport, client: Client, server: Server) -> None:
-    """Push something small, so that first-time costs (imports, host keys) are nobody's figure."""
-    for _ in range(2):
-        target = server.new_target(_name())
-        client.push(load, load.commits[0], server, target, over)
+        The servers take turns in going first. Ours is fresh but for two small pushes, so that its
+        growth is the case's own, and not hidden in memory that an earlier case left.
+        """
+        self._ours.restart()
+        for server in (self._ours, self._reference) * 2:
+            self._push_once(self._small, over, server)
+        ours, reference = Figures(), Figures()
+        sides = [
+            (self._ours, self._pushes(case, load, self._ours), ours),
+            (self._reference, self._pushes(case, load, self._reference), reference),
+        ]
+        for server, pushes, figures in sides:
+            with GitChildren(server.pids) as children:
+                self._push(next(pushes), load, over, server, figures)
+            figures.git_peak = children.peak
+            figures.seconds.clear()
+        for _ in range(case.rounds):
+            sides.reverse()
+            for server, pushes, figures in sides:
+                self._push(next(pushes), load, over, server, figures)
+        return Row(case, load.objects, over, ours, reference)
+
+    def _push(
+        self,
+        push: tuple[Target, str, bool],
+        load: Load,
+        over: Transport,
+        server: Server,
+        figures: Figures,
+    ) -> None:
+        target, commit, is_last = push
+        with Growth(server.pids[0]) as growth:
+            figures.seconds.append(self._client.push(load, commit, server, target, over))
+        figures.growth = max(figures.growth, growth.bytes)
+        if is_last:
+            discard(target)
+
+    def _push_once(self, load: Load, over: Transport, server: Server) -> None:
+        target = self._new_target(server)
+        self._client.push(load, load.commits[0], server, target, over)
         discard(target)
 
+    def _pushes(self, case: Case, load: Load, server: Server) -> Iterator[tuple[Target, str, bool]]:
+        """Say where each push goes, with which commit, and whether it is the target's last."""
+        if case.incremental:
+            target = self._new_target(server)
+            for commit in load.commits:
+                yield target, commit, False
+        while True:
+            yield self._new_target(server), load.commits[-1], True
 
-def _pushes(case: Case, load: Load, server: Server) -> Iterator[tuple[Target, str]]:
-    """Say where the next push goes, and with which commit."""
-    if case.incremental:
-        target = server.new_target(_name())
-        for commit in load.commits:
-            yield target, commit
-    while True:
-        yield server.new_target(_name()), load.commits[-1]
-
-
-def _name() -> str:
-    return f"target-{next(_numbers)}"
+    def _new_target(self, server: Server) -> Target:
+        return server.new_target(f"target-{next(self._numbers)}")

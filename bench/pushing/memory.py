@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-_PERIOD_SECONDS = 0.01
+_PERIOD_SECONDS = 0.002  # a git that takes in two files lives for some 5 ms
 _RESET_PEAK = "5"  # clear_refs: set the peak (VmHWM) to what is resident now
 
 
@@ -37,7 +37,7 @@ class Growth:
 class GitChildren:
     """``with GitChildren(pids) as children:`` the peak of the largest ``git`` below the servers.
 
-    It looks a hundred times a second, so use it around pushes that nobody times.
+    It looks so often that it costs time itself: use it around pushes that nobody times.
     """
 
     def __init__(self, servers: Sequence[int]) -> None:

@@ -71,7 +71,7 @@ class OurServer:
         self._receiver.stop()
         self._receiver = self._start_receiver()
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """End both processes."""
         self._receiver.stop()
         self._redis.stop()

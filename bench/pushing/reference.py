@@ -126,7 +126,7 @@ class ReferenceServer:
     def restart(self) -> None:
         """Nothing to do: every push has fresh processes of its own."""
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """End all three, and remove what sshd needed."""
         for child in reversed(self._children):
             child.stop()

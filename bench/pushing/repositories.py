@@ -25,7 +25,7 @@ Lines = Iterator[bytes]
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One repository: its history, oldest first, one commit a push. ``objects`` in all of it."""
+    """One repository: the commits to push, oldest first; ``objects`` that the last one brings."""
 
     path: Path
     commits: tuple[str, ...]
@@ -66,8 +66,8 @@ def _make(path: Path, lines: Callable[[], Lines], *, keep: int) -> Load:
         importer.wait(_SECONDS)
     here = f"--git-dir={path}"
     newest = _git(here, "rev-list", f"--max-count={keep}", "refs/heads/load").split()
-    objects = int(_git(here, "rev-list", "--objects", "--count", "refs/heads/load"))
-    return Load(path, tuple(reversed(newest)), objects)
+    brings = ("rev-list", "--objects", "--count", newest[0], "--not", *newest[1:])
+    return Load(path, tuple(reversed(newest)), int(_git(here, *brings)))
 
 
 def _history(commits: int, *, folders: int) -> Lines:

@@ -18,7 +18,7 @@ from testbed.images import Images
 def test_a_failed_deploy_changes_nothing(procfile: str, aptible_yml: str, live_app: App) -> None:
     live_app.repository.commit(Procfile="web: exec serve\nclock: sleep 600\n")
     assert live_app.repository.push().returncode == 0
-    before = live_app.installation.containers(live_app.name, every=True)
+    before = live_app.installation.containers(live_app.name)
     refs = live_app.repository.remote_refs()
     environment = live_app.get("/cgi-bin/env", service="web")
 
@@ -28,8 +28,7 @@ def test_a_failed_deploy_changes_nothing(procfile: str, aptible_yml: str, live_a
     assert pushed.returncode == 1
     assert "as before" in pushed.stderr
     assert live_app.repository.remote_refs() == refs
-    after = live_app.installation.containers(live_app.name, every=True)
-    assert [each["name"] for each in after] == [each["name"] for each in before]
+    assert live_app.installation.containers(live_app.name, every=True) == before
     assert live_app.serving() == {"clock": 1, "web": 1}
     assert _without_host(live_app.get("/cgi-bin/env", service="web")) == _without_host(environment)
 
@@ -61,10 +60,6 @@ def _without_host(environment: str) -> list[str]:
 
 
 def _app_resource(app: App) -> str:
-    import json  # noqa: PLC0415
-
-    token = next(iter(json.loads((app.owner.home / ".aptible/tokens.json").read_text()).values()))
     url = f"{app.owner.url}/find/app?handle={app.handle}"
-    return app.owner.run(
-        "curl", "-sS", "--fail", "-H", f"Authorization: Bearer {token}", url
-    ).stdout.replace(" ", "")
+    bearer = f"Authorization: Bearer {app.owner.token()}"
+    return app.owner.run("curl", "-sS", "--fail", "-H", bearer, url).stdout.replace(" ", "")

@@ -1,6 +1,7 @@
 """A push that git's own fsck would refuse is refused, and leaves nothing behind (invariant 2)."""
 
 import hashlib
+import os
 import subprocess
 import zlib
 from pathlib import Path
@@ -9,21 +10,15 @@ import pytest
 from conftest import App
 
 
+def _store(app: App) -> Path:
+    number = app.installation.app_id(app.name)
+    return app.installation.data / "repositories" / f"{number}.git" / "objects"
+
+
 def _objects(app: App) -> list[Path]:
     """Every pack and quarantine of the app's repository on the server."""
-    number = _app_number(app)
-    store = app.installation.data / "repositories" / f"{number}.git" / "objects"
+    store = _store(app)
     return sorted([*store.glob("pack/*.pack"), *store.glob("incoming-*")])
-
-
-def _app_number(app: App) -> str:
-    found = app.installation.redis("--scan", "--pattern", "enclave:app:*").splitlines()
-    return next(
-        key.split(":")[2]
-        for key in found
-        if key.count(":") == 2
-        and app.installation.redis("hget", key, "handle").strip() == app.handle
-    )
 
 
 def _write_object(app: App, kind: str, content: bytes) -> str:
@@ -78,55 +73,55 @@ def _push_raw(
 
 
 @pytest.mark.parametrize("name", [".git", ".GIT", "..", ".", "git~1", "a/b"])
-def test_a_tree_with_an_evil_name_is_refused(name: str, live_app: App) -> None:
-    blob = _write_object(live_app, "blob", b"x\n")
-    inner = _write_object(live_app, "tree", _entry("100644", "config", blob))
-    tree = _write_object(live_app, "tree", _entry("40000", name, inner))
-    tip = _commit(live_app, tree)
+def test_a_tree_with_an_evil_name_is_refused(name: str, app: App) -> None:
+    blob = _write_object(app, "blob", b"x\n")
+    inner = _write_object(app, "tree", _entry("100644", "config", blob))
+    tree = _write_object(app, "tree", _entry("40000", name, inner))
+    tip = _commit(app, tree)
 
-    answer = _push_raw(live_app, tip, "refs/heads/topic", objects=[blob, inner, tree, tip])
+    answer = _push_raw(app, tip, "refs/heads/topic", objects=[blob, inner, tree, tip])
 
     assert "unpack ok" not in answer.stdout
     assert "ng refs/heads/topic" in answer.stdout
-    assert live_app.repository.remote_refs() == {}
-    assert _objects(live_app) == []
+    assert app.repository.remote_refs() == {}
+    assert _objects(app) == []
 
 
-def test_a_history_with_a_hole_is_refused(live_app: App) -> None:
-    blob = _write_object(live_app, "blob", b"web: exec serve\n")
-    tree = _write_object(live_app, "tree", _entry("100644", "Procfile", blob))
-    first = _commit(live_app, tree)
-    second = _commit(live_app, tree, first)
+def test_a_history_with_a_hole_is_refused(app: App) -> None:
+    blob = _write_object(app, "blob", b"web: exec serve\n")
+    tree = _write_object(app, "tree", _entry("100644", "Procfile", blob))
+    first = _commit(app, tree)
+    second = _commit(app, tree, first)
 
-    answer = _push_raw(live_app, second, "refs/heads/topic", objects=[blob, tree, second])
-
-    assert "ng refs/heads/topic" in answer.stdout
-    assert live_app.repository.remote_refs() == {}
-    assert _objects(live_app) == []
-
-
-def test_a_missing_blob_is_refused(live_app: App) -> None:
-    blob = _write_object(live_app, "blob", b"web: exec serve\n")
-    tree = _write_object(live_app, "tree", _entry("100644", "Procfile", blob))
-    tip = _commit(live_app, tree)
-
-    answer = _push_raw(live_app, tip, "refs/heads/topic", objects=[tree, tip])
+    answer = _push_raw(app, second, "refs/heads/topic", objects=[blob, tree, second])
 
     assert "ng refs/heads/topic" in answer.stdout
-    assert live_app.repository.remote_refs() == {}
+    assert app.repository.remote_refs() == {}
+    assert _objects(app) == []
 
 
-def test_a_tip_that_did_not_come_is_refused(live_app: App) -> None:
-    blob = _write_object(live_app, "blob", b"x\n")
-    answer = _push_raw(live_app, "1" * 40, "refs/heads/topic", objects=[blob])
+def test_a_missing_blob_is_refused(app: App) -> None:
+    blob = _write_object(app, "blob", b"web: exec serve\n")
+    tree = _write_object(app, "tree", _entry("100644", "Procfile", blob))
+    tip = _commit(app, tree)
+
+    answer = _push_raw(app, tip, "refs/heads/topic", objects=[tree, tip])
+
+    assert "ng refs/heads/topic" in answer.stdout
+    assert app.repository.remote_refs() == {}
+
+
+def test_a_tip_that_did_not_come_is_refused(app: App) -> None:
+    blob = _write_object(app, "blob", b"x\n")
+    answer = _push_raw(app, "1" * 40, "refs/heads/topic", objects=[blob])
 
     assert "ng refs/heads/topic missing object" in answer.stdout
-    assert _objects(live_app) == []
+    assert _objects(app) == []
 
 
-def test_a_branch_that_is_no_commit_is_refused(live_app: App) -> None:
-    blob = _write_object(live_app, "blob", b"x\n")
-    answer = _push_raw(live_app, blob, "refs/heads/topic", objects=[blob])
+def test_a_branch_that_is_no_commit_is_refused(app: App) -> None:
+    blob = _write_object(app, "blob", b"x\n")
+    answer = _push_raw(app, blob, "refs/heads/topic", objects=[blob])
 
     assert "ng refs/heads/topic a branch points at a commit, this is a blob" in answer.stdout
 
@@ -134,68 +129,66 @@ def test_a_branch_that_is_no_commit_is_refused(live_app: App) -> None:
 @pytest.mark.parametrize(
     "ref", ["HEAD", "refs/x", "refs/heads/a..b", "refs/heads/a.lock", "refs/heads/" + "1" * 40]
 )
-def test_a_funny_ref_is_refused(ref: str, live_app: App) -> None:
-    live_app.repository.commit(Procfile="web: exec serve\n")
-    head = live_app.repository.git("rev-parse", "HEAD").stdout.strip()
-    listed = live_app.repository.git("rev-list", "--objects", "HEAD").stdout.splitlines()
+def test_a_funny_ref_is_refused(ref: str, app: App) -> None:
+    app.repository.commit(Procfile="web: exec serve\n")
+    head = app.repository.git("rev-parse", "HEAD").stdout.strip()
+    listed = app.repository.git("rev-list", "--objects", "HEAD").stdout.splitlines()
 
-    answer = _push_raw(live_app, head, ref, objects=[line.split()[0] for line in listed])
+    answer = _push_raw(app, head, ref, objects=[line.split()[0] for line in listed])
 
     assert f"ng {ref} " in answer.stdout
-    assert live_app.repository.remote_refs() == {}
+    assert app.repository.remote_refs() == {}
 
 
-def test_a_name_below_another_ref_is_refused(live_app: App) -> None:
-    live_app.repository.commit(Procfile="web: exec serve\n")
-    assert live_app.repository.push("master:a").returncode == 0
+def test_a_name_below_another_ref_is_refused(app: App) -> None:
+    app.repository.commit(Procfile="web: exec serve\n")
+    assert app.repository.push("master:a").returncode == 0
 
-    pushed = live_app.repository.push("master:a/b")
+    pushed = app.repository.push("master:a/b")
 
     assert pushed.returncode == 1
     assert "refs/heads/a" in pushed.stderr
-    assert set(live_app.repository.remote_refs()) == {"refs/heads/a"}
+    assert set(app.repository.remote_refs()) == {"refs/heads/a"}
 
 
-def test_a_procfile_of_900_mb_is_refused_before_it_is_read(live_app: App) -> None:
+def test_a_procfile_of_900_mb_is_refused_before_it_is_read(app: App) -> None:
     """Its pack is small; only its header may be looked at."""
-    path = live_app.repository.path
+    path = app.repository.path
     with (path / "Procfile").open("wb") as file:
         file.truncate(200 << 20)
-    live_app.repository.git("add", "--all").check_returncode()
-    live_app.repository.git("commit", "-q", "-m", "huge").check_returncode()
+    app.repository.git("add", "--all").check_returncode()
+    app.repository.git("commit", "-q", "-m", "huge").check_returncode()
 
-    pushed = live_app.repository.push("master:topic")
+    pushed = app.repository.push("master:topic")
 
     assert pushed.returncode == 1
     assert "64 KiB" in pushed.stderr
-    assert _objects(live_app) == []
+    assert _objects(app) == []
 
 
-def test_a_symbolic_link_is_no_procfile(live_app: App) -> None:
-    (live_app.repository.path / "Procfile").symlink_to("elsewhere")
-    live_app.repository.commit("a link")
+def test_a_symbolic_link_is_no_procfile(app: App) -> None:
+    (app.repository.path / "Procfile").symlink_to("elsewhere")
+    app.repository.commit("a link")
 
-    pushed = live_app.repository.push("master:topic")
+    pushed = app.repository.push("master:topic")
 
     assert pushed.returncode == 1
     assert "symbolic link" in pushed.stderr
 
 
-def test_what_a_dead_receiver_left_is_swept(live_app: App) -> None:
+def test_what_a_dead_receiver_left_is_swept(app: App) -> None:
     """A quarantine a day old belongs to nobody."""
-    import os  # noqa: PLC0415
-
-    live_app.repository.commit(Procfile="web: exec serve\n")
-    assert live_app.repository.push("master:topic").returncode == 0
-    store = live_app.installation.data / "repositories" / f"{_app_number(live_app)}.git" / "objects"
+    app.repository.commit(Procfile="web: exec serve\n")
+    assert app.repository.push("master:topic").returncode == 0
+    store = _store(app)
     left = store / "incoming-dead"
     left.mkdir()
     os.utime(left, (0, 0))
 
-    live_app.installation.kill("receiver")
-    live_app.installation.wait_until_answering()
+    app.installation.kill("receiver")
+    app.installation.wait_until_answering()
 
     assert not left.exists()
-    export = live_app.repository.remote_refs()["refs/heads/topic"]
-    fsck = live_app.owner.run("git", "fsck", "--strict", export, cwd=store.parent)
+    export = app.repository.remote_refs()["refs/heads/topic"]
+    fsck = app.owner.run("git", "fsck", "--strict", export, cwd=store.parent)
     assert fsck.returncode == 0, fsck.stderr

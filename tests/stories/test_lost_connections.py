@@ -54,7 +54,7 @@ def test_pushing_again_attaches_to_the_deploy_under_way(live_app: App) -> None:
     assert again.stderr.count("remote: begun") == 1  # from the beginning, and once
     assert live_app.repository.remote_refs() == {"refs/heads/master": commit}
     # the live image, this deploy: two operations in all
-    assert len(_operations(live_app)) == 2
+    assert len(live_app.installation.operations(live_app.name)) == 2
 
 
 @pytest.mark.parametrize("transport", ["ssh", "http"])
@@ -123,7 +123,7 @@ def test_cancelling_ends_a_running_deploy_at_once_and_rolls_back(live_app: App) 
         Procfile="web: exec serve\n", _aptible_yml="before_release: echo begun; sleep 300\n"
     )
     push = _push_and_wait_for(live_app, "remote: begun")
-    operation = _operations(live_app)[-1]
+    operation = live_app.installation.operations(live_app.name)[-1]
 
     began = time.monotonic()
     cancelled = live_app.owner.aptible("operation:cancel", operation)
@@ -138,27 +138,7 @@ def test_cancelling_ends_a_running_deploy_at_once_and_rolls_back(live_app: App) 
     assert live_app.deploy().returncode == 0
 
 
-def _operations(app: App) -> list[str]:
-    """The ids of the app's operations, oldest first."""
-    number = next(
-        key.split(":")[2]
-        for key in app.installation.redis("--scan", "--pattern", "enclave:app:*").splitlines()
-        if key.count(":") == 2
-        and app.installation.redis("hget", key, "handle").strip() == app.handle
-    )
-    return app.installation.redis("zrange", f"enclave:app:{number}:operations", "0", "-1").split()
-
-
 def _push_over_http(app: App) -> None:
     """Point the remote at HTTP, with the token that ``aptible login`` stored."""
-    url = http_remote(app)
+    url = app.owner.http_remote(app.name)
     app.repository.git("remote", "set-url", "aptible", url).check_returncode()
-
-
-def http_remote(app: App) -> str:
-    """The app's remote over HTTP with Ann's token in it."""
-    import json  # noqa: PLC0415
-
-    tokens = json.loads((app.owner.home / ".aptible" / "tokens.json").read_text())
-    token = next(iter(tokens.values()))
-    return app.owner.url.replace("://", f"://ann:{token}@") + f"/{app.name}.git"

@@ -1,6 +1,8 @@
 """No secret in Redis, in logs, in any process's arguments, in containers (invariant 6)."""
 
 import base64
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from conftest import App
@@ -62,8 +64,6 @@ def test_the_data_directory_is_for_its_owner_only(app: App) -> None:
 
 
 def _aptible() -> str:
-    import sys  # noqa: PLC0415
-
     return str(Path(sys.executable).parent / "aptible")
 
 
@@ -79,22 +79,20 @@ def _arguments_of_everyone(*, but: int) -> set[str]:
 
 
 def _redis_dump(app: App) -> list[str]:
-    """Every value of every type in the installation's Redis, as text."""
-    reads = {
-        "string": ("get",),
-        "hash": ("hgetall",),
-        "list": ("lrange", "0", "-1"),
-        "set": ("smembers",),
-        "zset": ("zrange", "0", "-1"),
-        "stream": ("xrange", "-", "+"),
-    }
-    dump = []
-    for key in app.installation.redis("--scan").splitlines():
-        kind = app.installation.redis("type", key).strip()
-        if kind in reads:
-            command, *rest = reads[kind]
-            dump.append(key + app.installation.redis("--no-raw", command, key, *rest))
-    return dump
+    """Every value in the installation's Redis, of every type, as text."""
+    with app.installation.redis() as client:
+        reads: dict[str, Callable[[str], object]] = {
+            "string": client.get,
+            "hash": client.hgetall,
+            "list": lambda key: client.lrange(key, 0, -1),
+            "set": client.smembers,
+            "zset": lambda key: client.zrange(key, 0, -1),
+            "stream": client.xrange,
+        }
+        found = [str(key) for key in client.scan_iter() if not str(key).startswith("rq:job:")]
+        jobs = [str(key) for key in client.scan_iter("rq:job:*")]
+        dump = [f"{key} {reads[str(client.type(key))](key)}" for key in found]
+        return dump + [f"{key} {client.hget(key, 'description')}" for key in jobs]
 
 
 def test_the_dump_reads_something(app: App) -> None:

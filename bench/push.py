@@ -1,0 +1,107 @@
+"""How long a push takes, and what it costs in memory, side by side with C git in one run.
+
+    scripts/bench push            # all cases, over SSH and HTTP: some minutes
+    scripts/bench push --quick    # smaller loads, fewer rounds: under a minute
+    scripts/bench push --write    # … and write docs/benchmarks.md
+
+Everything runs on loopback in a directory below /tmp, and is gone at the end.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
+from pathlib import Path
+
+import click
+
+from bench.pushing.client import Client
+from bench.pushing.comparison import Case, Comparison, Row
+from bench.pushing.ours import OurServer
+from bench.pushing.reference import ReferenceServer
+from bench.pushing.repositories import history, one_blob, two_files
+from bench.pushing.servers import Transport
+from bench.pushing.table import page, table
+
+_PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+_WHOLE_RUN_SECONDS = 600
+_MB = 1_000_000
+
+
+def cases(directory: Path, *, quick: bool) -> list[Case]:
+    """Return what is pushed, smallest first."""
+    few, some, many = (3, 2, 1) if quick else (15, 5, 3)
+    objects, size = (20_000, 50) if quick else (100_000, 200)
+    return [
+        Case("two files", partial(two_files, directory / "first", commits=1), few),
+        Case(
+            "two files, next commit",
+            partial(two_files, directory / "next", commits=few + 1),
+            few,
+            incremental=True,
+        ),
+        Case("5,000 objects", partial(history, directory / "some", objects=5_000), some),
+        Case(f"{objects:,} objects", partial(history, directory / "many", objects=objects), many),
+        Case(f"a {size} MB blob", partial(one_blob, directory / "blob", size=size * _MB), many),
+    ]
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="Smaller loads and fewer rounds, under a minute.")
+@click.option("--write", is_flag=True, help="Write docs/benchmarks.md.")
+@click.option("--only", default="", help="Only cases whose title contains this.")
+@click.option("--over", type=click.Choice(["ssh", "http"]), help="Only this transport.")
+def main(*, quick: bool, write: bool, only: str, over: str | None) -> None:
+    """Measure pushes to Enclave and to C git."""
+    transports = [Transport[over.upper()]] if over else list(Transport)
+    with _ending_in_time(), tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp") as name:
+        directory = Path(name)
+        chosen = [case for case in cases(directory, quick=quick) if only in case.title]
+        rows = _measure(directory, chosen, transports)
+    click.echo(table(rows))
+    if write:
+        _PAGE.parent.mkdir(exist_ok=True)
+        _PAGE.write_text(page(rows))
+
+
+def _measure(directory: Path, chosen: Sequence[Case], transports: Sequence[Transport]) -> list[Row]:
+    """Bring both servers up, and compare them case by case."""
+    client = Client(directory / "home")
+    small = two_files(directory / "small", commits=1)
+    rows = []
+    with ExitStack() as servers:
+        key = client.person.public_key
+        ours = servers.enter_context(closing(OurServer(directory / "ours", public_key=key)))
+        reference = servers.enter_context(closing(ReferenceServer(directory / "c", public_key=key)))
+        comparison = Comparison(client, ours, reference, small=small)
+        for case in chosen:
+            load = case.make()
+            for over in transports:
+                rows.append(comparison.compare(case, load, over))
+                print(f"{case.title}, {over}: ratio {rows[-1].ratio:.2f}", file=sys.stderr)
+    return rows
+
+
+@contextmanager
+def _ending_in_time() -> Iterator[None]:
+    """Let SIGTERM, and the end of the time for the whole run, end it like an error: cleaned up."""
+
+    def end(number: int, _frame: object) -> None:
+        raise SystemExit(f"push: ended by {signal.Signals(number).name}")
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGALRM)}
+    signal.alarm(_WHOLE_RUN_SECONDS)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+if __name__ == "__main__":
+    main()
