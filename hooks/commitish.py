@@ -42,9 +42,11 @@ def _resolve_id(repository: Path, app: App, text: str) -> PushedConfig:
     with ObjectReader(Objects(repository)) as reader:
         try:
             info = reader.info(f"{text}^{{commit}}")
+            if info is None:
+                reader.info(text)  # of several commits, git says "missing" to the question before
         except AmbiguousCommitish as error:
             raise AmbiguousCommitish(
-                f"more than one pushed commit begins with {text}: write more of its digits"
+                f"more than one pushed object begins with {text}: write more of its digits"
             ) from error
         if info is None:
             raise UnknownCommitish(_unknown(app, text))

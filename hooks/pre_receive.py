@@ -64,7 +64,7 @@ def judge(
     judgement = Judgement(atomic)
     for command in sorted(commands, key=lambda each: each.ref != app.deploy_ref):
         try:
-            _check_name(command.ref, commands)
+            _check_name(command, commands)
             _check_old_value(command, view)
             if command.ref == app.deploy_ref:
                 _judge_deploy(
@@ -74,12 +74,15 @@ def judge(
                 _judge_other(command, judgement, view, reader)
         except PushRefused as refusal:
             judgement.refused[command.ref] = refusal
+    if atomic and judgement.attach is not None:
+        _refuse_what_does_not_move_with(judgement.attach, judgement)
     if atomic and judgement.refused:
         _refuse_all(judgement, commands)
     return judgement
 
 
-def _check_name(ref: str, commands: Sequence[RefUpdate]) -> None:
+def _check_name(command: RefUpdate, commands: Sequence[RefUpdate]) -> None:
+    ref = command.ref
     if len(ref.encode()) > _MAX_REF_BYTES:
         raise PushRefused(f"the name is longer than {_MAX_REF_BYTES} bytes")
     if not check_ref_format(Ref(ref.encode())):
@@ -90,7 +93,7 @@ def _check_name(ref: str, commands: Sequence[RefUpdate]) -> None:
     if short == "HEAD" or _LOOKS_LIKE_ID.fullmatch(short):
         raise PushRefused("the name would be taken for a commit: choose another")
     for other in commands:
-        if ref.startswith(f"{other.ref}/") and not other.deletes:
+        if ref.startswith(f"{other.ref}/") and not (command.deletes or other.deletes):
             raise PushRefused(f"{other.ref} is in this push too: git keeps one of the two names")
 
 
@@ -206,6 +209,14 @@ def _check_deployable(app: App, config: PushedConfig, *, has_image: bool) -> Non
             "or commit a Dockerfile to the root of the repository.",
         ),
     )
+
+
+def _refuse_what_does_not_move_with(attach: Reservation, judgement: Judgement) -> None:
+    """A ref that the deploy under way does not move would move alone (SPEC 2.9)."""
+    for update in judgement.immediate:
+        judgement.refused[update.ref] = PushRefused(
+            f"deploy {attach.operation_id} of {attach.commit[:8]} is under way without it"
+        )
 
 
 def _refuse_all(judgement: Judgement, commands: Sequence[RefUpdate]) -> None:

@@ -120,6 +120,13 @@ class TestCommandOutput:
         lines = Kept(SECRET).take(*(data[at : at + size] for at in range(0, len(data), size)))
         assert "".join(lines) == "x" * before + MASK + "y" * CUT
 
+    @pytest.mark.parametrize("come", range(1, len(SECRET)))
+    def test_a_chunk_that_ends_inside_a_secret_where_a_later_line_is_cut(self, come: int) -> None:
+        for before in (2 * CUT - 5, 2 * CUT - come):
+            text = "x" * before + SECRET
+            lines = Kept(SECRET).take(text[: before + come].encode(), SECRET[come:].encode())
+            assert "".join(lines) == "x" * before + MASK
+
     @pytest.mark.parametrize("tail", range(len(SECRET)))
     def test_masks_that_are_shorter_than_their_secrets_bring_no_cut_too_near(
         self, tail: int

@@ -54,6 +54,7 @@ def test_other_variables_stay_readable(name: str) -> None:
 @pytest.mark.parametrize("value", ["", "true", "1234567", "  1234567  "])
 def test_a_value_of_less_than_8_characters_is_no_secret(value: str) -> None:
     assert hidden(TOKEN=value) == set()
+    assert hidden(TOKEN="12345678") == {"12345678"}
 
 
 def test_a_value_of_many_lines_is_hidden_line_by_line() -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import shutil
 import socket
 import subprocess
 from collections.abc import Sequence
@@ -94,11 +93,14 @@ class ReferenceServer:
         self._password = os.urandom(16).hex()
         self._made_sshd_run = not _SSHD_RUN.exists()
         _SSHD_RUN.mkdir(mode=0o755, exist_ok=True)
-        self._children = [
-            self._start_sshd(public_key),
-            self._start_fcgiwrap(),
-            self._start_nginx(),
-        ]
+        self._children: list[Child] = []
+        try:
+            self._children.append(self._start_sshd(public_key))
+            self._children.append(self._start_fcgiwrap())
+            self._children.append(self._start_nginx())
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def pids(self) -> Sequence[int]:
@@ -131,7 +133,7 @@ class ReferenceServer:
         for child in reversed(self._children):
             child.stop()
         if self._made_sshd_run:
-            shutil.rmtree(_SSHD_RUN, ignore_errors=True)
+            _SSHD_RUN.rmdir()
 
     def _start_sshd(self, public_key: str) -> Child:
         host_key = self._directory / "host_key"

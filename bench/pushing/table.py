@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from bench.pushing.comparison import Row
 
+_MIB = 1 << 20
 _HEAD = (
     "| push | objects | over | Enclave | C git | ratio "
     "| receiver grows by | Enclave's git | C git's git |",
@@ -66,15 +67,15 @@ def _line(row: Row) -> str:
         f"{row.ours.median:.3f}",
         f"{row.reference.median:.3f}",
         f"{row.ratio:.2f}",
-        _megabytes(row.ours.growth),
-        _megabytes(row.ours.git_peak),
-        _megabytes(row.reference.git_peak),
+        f"{row.ours.growth / _MIB:.1f} MiB",
+        _peak(row.ours.git_peak),
+        _peak(row.reference.git_peak),
     ]
     return f"| {' | '.join(cells)} |"
 
 
-def _megabytes(size: int) -> str:
-    return f"{size / (1 << 20):.1f} MiB"
+def _peak(size: int) -> str:
+    return f"{size / _MIB:.1f} MiB" if size else "-"  # it ended before anyone looked
 
 
 def _machine() -> str:

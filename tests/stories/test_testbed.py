@@ -169,14 +169,15 @@ def test_a_killed_registry_comes_back_with_its_images(tmp_path: Path, engine: Pr
 
 def test_two_engines_side_by_side(tmp_path: Path, engine: PrivateEngine):
     with PrivateEngine(tmp_path / "second") as second:
-        addresses = []
+        containers, addresses = [], []
         for one in (engine, second):
             image_making.build(
                 one.url, "side:1", files={"/www/index.html": one.url}, cmd=["/bin/serve"]
             )
             with one.client() as client:
                 client.create_network("side", driver="bridge")
-                _, address = run(client, "side:1", "side")
+                container, address = run(client, "side:1", "side")
+            containers.append(container)
             addresses.append(address)
         first, other = addresses
         assert first.rpartition(".")[0] != other.rpartition(".")[0]
@@ -185,8 +186,7 @@ def test_two_engines_side_by_side(tmp_path: Path, engine: PrivateEngine):
     assert not list(tmp_path.iterdir())
     assert get(first) == engine.url  # the end of one is nothing to the other
     with engine.client() as client:
-        (container,) = client.containers()
-        client.remove_container(container["Id"], force=True)
+        client.remove_container(containers[0], force=True)
         client.remove_network("side")
 
 

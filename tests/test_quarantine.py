@@ -1,0 +1,380 @@
+"""Packs that nobody vouches for, taken in by a real git over a real wire (DESIGN 3.2, 3.4)."""
+
+import asyncio
+import hashlib
+import os
+import subprocess
+import threading
+import time
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from bare_repository import FOLDER, BareRepository
+from dulwich.objects import Blob
+
+from enclave.errors import PushRefused
+from enclave.settings import Settings
+from hooks.objects import ObjectReader
+from receiver.pump import pump
+from receiver.quarantine import Quarantine, sweep
+from receiver.wire import Wire
+
+_BLOB, _REF_DELTA = 3, 7
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> BareRepository:
+    """Where a client packs from."""
+    return BareRepository(tmp_path / "client.git")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> BareRepository:
+    return BareRepository(tmp_path / "repositories" / "1.git")
+
+
+def packed(client: BareRepository, *revisions: str, thin: bool = False) -> bytes:
+    """Return a pack as ``git push`` makes it."""
+    options = ["--thin", "--delta-base-offset"] if thin else []
+    return subprocess.run(
+        ["git", "pack-objects", "--revs", "--stdout", "-q", *options],
+        input="".join(f"{each}\n" for each in revisions).encode(),
+        env=client.objects.environment(),
+        capture_output=True,
+        check=True,
+        timeout=20,
+    ).stdout
+
+
+def handmade(*entries: bytes) -> bytes:
+    """Return a pack of these entries; ``git`` checks the sum at its end."""
+    data = b"PACK" + (2).to_bytes(4) + len(entries).to_bytes(4) + b"".join(entries)
+    return data + hashlib.sha1(data, usedforsecurity=False).digest()
+
+
+def entry(kind: int, size: int, content: bytes, base: bytes = b"") -> bytes:
+    """Return one object of a pack (gitformat-pack(5)); ``size`` may be a lie."""
+    head = [kind << 4 | size & 15]
+    size >>= 4
+    while size:
+        head[-1] |= 128
+        head.append(size & 127)
+        size >>= 7
+    return bytes(head) + base + zlib.compress(content)
+
+
+def take_in(
+    server: BareRepository,
+    data: bytes,
+    *,
+    ends: bool = True,
+    strict: bool = True,
+    judge: Callable[[Quarantine], None] = lambda _quarantine: None,
+    silence: Callable[[], None] = lambda: None,
+    slots: int = 1,
+    **limits: float,
+) -> None:
+    """Send bytes as a transport does; call ``judge`` with what was taken in."""
+    settings = Settings(**{"data": server.path.parent.parent, "free_disk_bytes": 0, **limits})
+    wire = Wire()
+    wire.transport_end.setblocking(True)
+
+    def send() -> None:
+        with suppress(OSError):
+            wire.transport_end.sendall(data)
+        if ends:
+            wire.end_input()
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        with Quarantine(server.path) as quarantine:
+            quarantine.take_in(
+                wire, settings, threading.Semaphore(slots), strict=strict, silence=silence
+            )
+            judge(quarantine)
+    finally:
+        wire.close_handler_end()
+        sender.join(10)
+        wire.transport_end.close()
+    assert not sender.is_alive()
+
+
+def files(server: BareRepository) -> set[Path]:
+    return {path for path in (server.path / "objects").rglob("*") if path.is_file()}
+
+
+class TestAGoodPack:
+    def test_is_in_quarantine_only_until_it_is_kept(
+        self, client: BareRepository, server: BareRepository
+    ) -> None:
+        commit = client.commit(files={"a": b"1"})
+
+        def judge(quarantine: Quarantine) -> None:
+            with ObjectReader(quarantine.objects) as reader:
+                assert reader.info(commit) is not None
+            with ObjectReader(server.objects) as reader:
+                assert reader.info(commit) is None
+            quarantine.keep()
+
+        take_in(server, packed(client, commit), judge=judge)
+        with ObjectReader(server.objects) as reader:
+            assert reader.info(commit) is not None
+        assert {path.suffix for path in files(server)} >= {".pack", ".idx"}
+        assert list((server.path / "objects").glob("incoming-*")) == []
+
+    def test_that_is_not_kept_leaves_nothing(
+        self, client: BareRepository, server: BareRepository
+    ) -> None:
+        take_in(server, packed(client, client.commit()))
+        assert files(server) == set()
+        assert {path.name for path in (server.path / "objects").iterdir()} <= {"pack", "info"}
+
+    def test_the_pack_is_in_place_before_its_index(
+        self, client: BareRepository, server: BareRepository, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        moved: list[str] = []
+        rename = Path.rename
+
+        def noted(path: Path, target: Path) -> Path:
+            moved.append(path.suffix)
+            return rename(path, target)
+
+        monkeypatch.setattr(Path, "rename", noted)
+        take_in(server, packed(client, client.commit()), judge=Quarantine.keep)
+        assert moved[0] == ".pack"
+        assert moved[-1] == ".idx"
+
+    def test_may_rest_on_what_the_repository_has(
+        self, client: BareRepository, server: BareRepository
+    ) -> None:
+        text = os.urandom(3000)
+        old = client.commit(files={"a": text})
+        new = client.commit(old, files={"a": text + b"more"})
+        take_in(server, packed(client, old), judge=Quarantine.keep)
+        take_in(server, packed(client, new, f"^{old}", thin=True), judge=Quarantine.keep)
+        with ObjectReader(server.objects) as reader:
+            blob = client.blob(text + b"more")
+            assert reader.contents(blob, limit=4000) == text + b"more"
+
+    def test_of_a_million_bytes_comes_whole_while_nobody_speaks(
+        self, client: BareRepository, server: BareRepository
+    ) -> None:
+        commit = client.commit(files={"a": os.urandom(1 << 20)})
+        take_in(server, packed(client, commit), ends=False)
+
+    def test_without_objects(self, client: BareRepository, server: BareRepository) -> None:
+        take_in(server, packed(client), judge=Quarantine.keep)
+
+
+class TestABadPack:
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"",
+            b"PACK",
+            b"PACK\0\0\0\2",
+            b"JUNK" + b"\0" * 100,
+            b"0000" * 10,
+            b"GET / HTTP/1.1\r\n\r\n",
+        ],
+    )
+    def test_that_is_none(self, server: BareRepository, data: bytes) -> None:
+        with pytest.raises(PushRefused, match="no pack came"):
+            take_in(server, data)
+        assert files(server) == set()
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [
+            (lambda pack: pack[:40], "early EOF"),
+            (lambda pack: pack[:-20], "early EOF"),
+            (lambda pack: pack[:-1], "early EOF"),
+            (lambda pack: pack[:-1] + bytes([pack[-1] ^ 1]), "corrupted"),
+            (lambda pack: pack[:12] + os.urandom(200), "."),
+            (lambda pack: pack[:4] + b"\0\0\0\7" + pack[8:], "."),
+            (lambda pack: pack[:8] + b"\xff" * 4 + pack[12:], "."),
+        ],
+        ids=["cut", "no sum", "half a sum", "wrong sum", "noise", "version 7", "count"],
+    )
+    def test_that_is_broken(
+        self,
+        client: BareRepository,
+        server: BareRepository,
+        change: Callable[[bytes], bytes],
+        said: str,
+    ) -> None:
+        pack = packed(client, client.commit(files={"a": os.urandom(1000)}))
+        with pytest.raises(PushRefused, match=said) as refused:
+            take_in(server, change(pack))
+        assert str(refused.value)
+        assert files(server) == set()
+
+    def test_that_is_too_big(self, client: BareRepository, server: BareRepository) -> None:
+        pack = packed(client, client.commit(files={"a": os.urandom(300_000)}))
+        with pytest.raises(PushRefused, match="exceeds maximum allowed size"):
+            take_in(server, pack, push_bytes=100_000)
+        assert files(server) == set()
+        take_in(server, pack, push_bytes=400_000)
+
+    def test_that_lacks_an_object(self, client: BareRepository, server: BareRepository) -> None:
+        tree = client.tree({"a": b"1"})
+        commit = client.unstored_commit([], tree)
+        raw = commit.as_raw_string()
+        pack = handmade(entry(1, len(raw), raw))
+        with pytest.raises(PushRefused):
+            take_in(server, pack)
+        assert files(server) == set()
+        take_in(server, pack, strict=False)  # of a shallow push, which is refused anyway
+
+    @pytest.mark.parametrize("name", [".git", "..", ".GIT", "git~1"])
+    def test_that_would_write_outside_a_working_tree(
+        self, client: BareRepository, server: BareRepository, name: str
+    ) -> None:
+        commit = client.commit(files={name: (FOLDER, client.tree({"config": b"x"}))})
+        with pytest.raises(PushRefused):
+            take_in(server, packed(client, commit))
+        assert files(server) == set()
+
+    def test_that_is_small_and_unpacks_to_a_gigabyte(self, server: BareRepository) -> None:
+        take_in(server, _bomb(copies=2), push_memory_bytes=256 << 20)
+        bomb = _bomb(copies=146)
+        assert len(bomb) < 10_000
+        with pytest.raises(PushRefused, match=r"Out of memory|out of its limits"):
+            take_in(server, bomb, push_memory_bytes=256 << 20)
+        assert files(server) == set()
+
+
+def _bomb(*, copies: int) -> bytes:
+    """Return a pack with a blob of 7 MiB, and a delta that copies it many times."""
+    base = bytes(7 << 20)
+    copy_all = b"\xf0" + len(base).to_bytes(3, "little")
+    delta = _varint(len(base)) + _varint(len(base) * copies) + copy_all * copies
+    base_id = bytes.fromhex(Blob.from_string(base).id.decode())
+    return handmade(
+        entry(_BLOB, len(base), base), entry(_REF_DELTA, len(delta), delta, base=base_id)
+    )
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number >= 128:
+        out.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*out, number])
+
+
+class TestAClient:
+    @pytest.mark.parametrize("sent", [0.0, 0.5])
+    def test_that_falls_silent_is_given_up(
+        self, client: BareRepository, server: BareRepository, sent: float
+    ) -> None:
+        pack = packed(client, client.commit(files={"a": os.urandom(1000)}))
+        pieces = [pack[: 12 + int(len(pack) * sent)]]
+        settings = Settings(data=server.path.parent.parent, free_disk_bytes=0, push_idle_seconds=7)
+        wire = Wire()
+
+        async def read() -> bytes:
+            if pieces:
+                return pieces.pop()
+            await asyncio.Event().wait()
+            return b""
+
+        async def write(data: bytes) -> None:
+            raise AssertionError(data)
+
+        transport = threading.Thread(target=lambda: asyncio.run(pump(wire, read, write, idle=0.15)))
+        transport.start()
+        try:
+            with (
+                pytest.raises(PushRefused, match="nothing came for 7s"),
+                Quarantine(server.path) as quarantine,
+            ):
+                quarantine.take_in(
+                    wire, settings, threading.Semaphore(1), strict=True, silence=lambda: None
+                )
+        finally:
+            wire.close_handler_end()
+            transport.join(10)
+        assert not transport.is_alive()
+        assert files(server) == set()
+
+    def test_that_trickles_is_given_up_at_the_deadline_and_kept_awake_till_then(
+        self, client: BareRepository, server: BareRepository
+    ) -> None:
+        pack = packed(client, client.commit())
+        kept_awake: list[float] = []
+        with pytest.raises(PushRefused, match="took longer than"):
+            take_in(
+                server,
+                pack[:-1],
+                ends=False,
+                push_seconds=0.3,
+                keepalive_seconds=0.05,
+                silence=lambda: kept_awake.append(time.monotonic()),
+            )
+        assert 2 <= len(kept_awake) <= 6
+        assert files(server) == set()
+
+    def test_whose_going_away_shows_while_git_works_ends_the_work(
+        self, client: BareRepository, server: BareRepository
+    ) -> None:
+        def silence() -> None:
+            raise BrokenPipeError
+
+        with pytest.raises(BrokenPipeError):
+            take_in(
+                server,
+                packed(client, client.commit())[:-1],
+                ends=False,
+                keepalive_seconds=0.05,
+                silence=silence,
+            )
+        assert files(server) == set()
+
+
+class TestTheServer:
+    def test_without_disk(self, client: BareRepository, server: BareRepository) -> None:
+        with pytest.raises(PushRefused, match="disk is almost full"):
+            take_in(server, packed(client, client.commit()), free_disk_bytes=1 << 60)
+
+    def test_with_too_much_to_do(
+        self, client: BareRepository, server: BareRepository, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("receiver.quarantine._SLOT_SECONDS", 0.05)
+        with pytest.raises(PushRefused, match="too many pushes"):
+            take_in(server, packed(client, client.commit()), slots=0)
+
+    def test_has_its_slot_back_however_a_push_ends(
+        self, client: BareRepository, server: BareRepository
+    ) -> None:
+        slots = threading.Semaphore(1)
+        for data in (packed(client, client.commit()), b"JUNK" * 10):
+            wire = Wire()
+            wire.transport_end.send(data)
+            wire.end_input()
+            settings = Settings(data=server.path.parent.parent, free_disk_bytes=0)
+            with suppress(PushRefused), Quarantine(server.path) as quarantine:
+                quarantine.take_in(wire, settings, slots, strict=True, silence=lambda: None)
+            wire.close_handler_end()
+            wire.transport_end.close()
+            assert slots.acquire(blocking=False)
+            slots.release()
+
+
+def test_sweep_removes_what_killed_receivers_left(server: BareRepository) -> None:
+    repositories = server.path.parent
+    with Quarantine(server.path) as dead, Quarantine(server.path) as living:
+        (dead.path / "pack" / "tmp_pack_x").write_bytes(b"x")
+        yesterday = time.time() - 25 * 3600
+        os.utime(dead.path, (yesterday, yesterday))
+        os.utime(server.path / "objects" / "pack", (yesterday, yesterday))
+        assert sweep(repositories) == 1
+        assert not dead.path.exists()
+        assert living.path.exists()
+    assert (server.path / "objects" / "pack").is_dir()
+    assert sweep(repositories) == 0
+    assert sweep(repositories / "none") == 0

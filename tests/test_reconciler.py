@@ -1,0 +1,168 @@
+"""What nobody looks after, with a real Redis (DESIGN 4, invariant 3)."""
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from enclave.app import App
+from enclave.changes import Changes
+from enclave.operation import OperationRequest, OperationType
+from enclave.settings import Settings
+from enclave.store import Store, keys
+from enclave.store.operations import Ending, Lease, OperationStatus
+from enclave.store.wakeups import QUEUE_NAME
+from receiver.reconciler import reconcile, reconcile_forever
+from testbed.processes import wait_until
+
+RQ = f"rq:queue:{QUEUE_NAME}"
+ENDED = Ending(OperationStatus.FAILED, "")
+
+
+@pytest.fixture
+def app(store: Store) -> App:
+    return store.apps.create(store.apps.create_environment("prod"), "web")
+
+
+def submit(store: Store, app: App) -> int:
+    request = OperationRequest(app.id, OperationType.DEPLOY, 1, "me@example.com")
+    return store.operations.submit(request, Changes()).id
+
+
+def wakeups(store: Store) -> int:
+    return int(store.database.raw.llen(RQ))
+
+
+def lose_wakeups(store: Store) -> None:
+    store.database.raw.delete(RQ)
+
+
+def let_time_pass(store: Store, app: App) -> None:
+    """Make now the moment at which somebody must have looked at the app."""
+    store.database.raw.zadd(keys.DUE, {str(app.id): 1}, xx=True)
+
+
+@pytest.mark.usefixtures("app")
+def test_with_nothing_to_do(store: Store) -> None:
+    assert reconcile(store) == 0
+    assert wakeups(store) == 0
+
+
+def test_a_wake_up_that_is_on_its_way_is_left_alone(store: Store, app: App) -> None:
+    submit(store, app)
+    assert reconcile(store) == 0
+    assert wakeups(store) == 1
+
+
+def test_a_lost_wake_up_is_repeated_once_each_time_it_is_overdue(store: Store, app: App) -> None:
+    submit(store, app)
+    lose_wakeups(store)
+    for _ in range(2):
+        let_time_pass(store, app)
+        assert reconcile(store) == 1
+        assert wakeups(store) == 1
+        assert reconcile(store) == 0
+        lose_wakeups(store)
+
+
+def test_every_overdue_app_is_woken(store: Store, app: App) -> None:
+    environment = store.apps.environment(app.environment_id)
+    other, idle = (store.apps.create(environment, handle) for handle in ("other", "idle"))
+    for each in (app, other):
+        submit(store, each)
+        let_time_pass(store, each)
+    lose_wakeups(store)
+    assert reconcile(store) == 2
+    assert wakeups(store) == 2
+    assert store.database.raw.zscore(keys.DUE, str(idle.id)) is None
+
+
+def test_a_lease_that_is_kept_is_left_alone(store: Store, app: App) -> None:
+    submit(store, app)
+    lease = store.operations.take(app.id, holder="w", seconds=0.5)
+    assert lease is not None
+    lose_wakeups(store)
+    store.operations.renew(lease, seconds=60)
+    until = time.monotonic() + 0.6
+    wait_until(lambda: time.monotonic() > until, seconds=5, what="time stands still")
+    assert reconcile(store) == 0
+    assert wakeups(store) == 0
+
+
+def test_a_lease_that_ran_out_is_handed_on(store: Store, app: App) -> None:
+    operation = submit(store, app)
+    dead = store.operations.take(app.id, holder="dead", seconds=0.1)
+    assert dead is not None
+    assert not dead.recovers
+    lose_wakeups(store)
+    wait_until(lambda: reconcile(store) == 1, seconds=5, what="the dead worker was not missed")
+    assert wakeups(store) == 1
+    found: list[Lease] = []
+
+    def taken() -> bool:
+        lease = store.operations.take(app.id, holder="living", seconds=0.1)
+        found.extend([lease] if lease else [])
+        return bool(found)
+
+    wait_until(taken, seconds=5, what="the lease was not handed on")
+    assert (found[0].operation_id, found[0].recovers) == (operation, True)
+    assert found[0].fence != dead.fence
+
+
+def test_what_ended_needs_nothing(store: Store, app: App) -> None:
+    submit(store, app)
+    lease = store.operations.take(app.id, holder="w", seconds=60)
+    assert lease is not None
+    store.operations.finish(lease, ENDED)
+    lose_wakeups(store)
+    let_time_pass(store, app)
+    assert reconcile(store) == 0
+    assert wakeups(store) == 0
+
+
+def test_an_app_that_is_due_and_idle_wakes_nobody_and_is_forgotten(store: Store, app: App) -> None:
+    store.database.raw.zadd(keys.DUE, {str(app.id): 1})
+    reconcile(store)
+    assert wakeups(store) == 0
+    assert store.database.raw.zcard(keys.DUE) == 0
+
+
+def test_what_waits_behind_an_operation_that_ended_is_not_lost(store: Store, app: App) -> None:
+    submit(store, app)
+    second = submit(store, app)
+    lease = store.operations.take(app.id, holder="w", seconds=60)
+    assert lease is not None
+    store.operations.finish(lease, ENDED)
+    lose_wakeups(store)
+    let_time_pass(store, app)
+    assert reconcile(store) == 1
+    assert wakeups(store) == 1
+    lease = store.operations.take(app.id, holder="w2", seconds=60)
+    assert lease is not None
+    assert (lease.operation_id, lease.recovers) == (second, False)
+
+
+def test_it_sweeps_once_and_then_looks_around_for_good(
+    store: Store, app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("receiver.reconciler._PERIOD_SECONDS", 0.01)
+    settings = Settings(data=tmp_path)
+    left = settings.repositories / "1.git" / "objects" / "incoming-1"
+    left.mkdir(parents=True)
+    os.utime(left, (1, 1))
+    submit(store, app)
+
+    async def watch() -> None:
+        watching = asyncio.create_task(reconcile_forever(store, settings))
+        for _ in range(2):
+            lose_wakeups(store)
+            let_time_pass(store, app)
+            async with asyncio.timeout(5):
+                while wakeups(store) == 0:
+                    await asyncio.sleep(0.01)
+        assert not left.exists()
+        watching.cancel()
+
+    asyncio.run(watch())
