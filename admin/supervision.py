@@ -10,6 +10,7 @@ import configparser
 import io
 import os
 import pwd
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -33,6 +34,8 @@ def run_platform(settings: Settings) -> None:
         if shutil.which(program) is None:
             raise Misconfigured(f"{program} is missing: apt-get install {package}")
     data = settings.data.resolve()
+    if "%" in str(data):
+        raise Misconfigured(f"{data}: supervisord cannot have a % in a path; choose another")
     data.mkdir(parents=True, exist_ok=True)
     data.chmod(0o700)
     (data / "redis").mkdir(exist_ok=True)
@@ -49,10 +52,10 @@ def redis_configuration(settings: Settings, data: Path) -> str:
     return "\n".join(
         [
             "port 0",
-            f"unixsocket {settings.redis_socket}",
+            f"unixsocket {_in_redis(settings.redis_socket)}",
             "unixsocketperm 600",
-            f"dir {data / 'redis'}",
-            f"pidfile {data / 'redis.pid'}",
+            f"dir {_in_redis(data / 'redis')}",
+            f"pidfile {_in_redis(data / 'redis.pid')}",
             "appendonly yes",
             "appendfsync always",
             'save ""',
@@ -75,18 +78,19 @@ def supervisor_configuration(settings: Settings, data: Path) -> str:
         "pidfile": str(data / "supervisord.pid"),
         "childlogdir": str(data / "log"),
     }
-    redis = f"flock --no-fork --timeout 60 {data}/redis.lock redis-server {data}/redis.conf"
-    ours = f"{sys.executable} -m admin"
+    lock, conf = data / "redis.lock", data / "redis.conf"
+    redis = ["flock", "--no-fork", "--timeout", "60", str(lock), "redis-server", str(conf)]
+    ours = [sys.executable, "-m", "admin"]
     config["program:redis"] = _program(redis, data, "redis", priority=10)
-    config["program:receiver"] = _program(f"{ours} receiver", data, "receiver", priority=20)
+    config["program:receiver"] = _program([*ours, "receiver"], data, "receiver", priority=20)
     config["program:worker"] = {
-        **_program(f"{ours} worker", data, "worker-%(process_num)d", priority=30),
+        **_program([*ours, "worker"], data, "worker-%(process_num)d", priority=30),
         "process_name": "worker-%(process_num)d",
         "numprocs": str(settings.workers),
         "stopwaitsecs": str(_STOP_SECONDS),
     }
     config["program:ready"] = {
-        **_program(f"{ours} ready", data, "ready", priority=40),
+        **_program([*ours, "ready"], data, "ready", priority=40),
         "autorestart": "false",
         "startsecs": "0",
         "stdout_logfile": "/dev/fd/1",
@@ -97,9 +101,9 @@ def supervisor_configuration(settings: Settings, data: Path) -> str:
     return text.getvalue()
 
 
-def _program(command: str, data: Path, log: str, *, priority: int) -> dict[str, str]:
+def _program(command: list[str], data: Path, log: str, *, priority: int) -> dict[str, str]:
     return {
-        "command": f"setpriv --pdeathsig TERM {command}",
+        "command": shlex.join(["setpriv", "--pdeathsig", "TERM", *command]),
         "priority": str(priority),
         "autorestart": "true",
         "startsecs": "1",
@@ -109,3 +113,9 @@ def _program(command: str, data: Path, log: str, *, priority: int) -> dict[str, 
         "stdout_logfile_maxbytes": str(_LOG_BYTES),
         "redirect_stderr": "true",
     }
+
+
+def _in_redis(path: Path) -> str:
+    """Return ``path`` as one word of redis.conf."""
+    escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -47,7 +47,6 @@ class Settings(BaseSettings):
     pull_seconds: float = Field(1800.0, gt=0)
     command_seconds: float = Field(1800.0, gt=0, description="each before_release command")
     lease_seconds: float = Field(15.0, gt=1, description="a silent worker's app is free after it")
-    kept_releases: int = Field(5, ge=1)
 
     keepalive_seconds: float = Field(5.0, gt=0, description="silence before a keep-alive")
     push_bytes: int = Field(2 << 30, description="the largest pack")

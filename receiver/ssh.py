@@ -16,12 +16,17 @@ from enclave.settings import Settings
 from enclave.store import Store
 from receiver.conversation import Conversations, GitService
 from receiver.paths import read_path
-from receiver.pump import CHUNK, pump
+from receiver.prompt_socket import listen
+from receiver.pump import pump
 
 logger = logging.getLogger(__name__)
 
 _USERNAME = "git"
 _LOGIN_SECONDS = 30
+_WINDOW = 1 << 20  # bytes a client may send ahead on a channel
+_READ = 4 * _WINDOW
+"""More than two windows at a time. asyncssh reopens the whole window with each piece it delivers,
+whatever lies behind that undelivered; small reads let a fast client fill memory with its pack."""
 _REFUSED = 128  # what git's own server programs exit with
 
 
@@ -89,8 +94,8 @@ class GitOverSSH:
         """Listen; returns the acceptor, whose ``close`` ends the listening."""
         return await asyncssh.create_server(
             lambda: _Gate(self._store),
-            self._settings.ssh_host,
-            self._settings.ssh_port,
+            sock=listen(self._settings.ssh_host, self._settings.ssh_port),
+            window=_WINDOW,
             server_host_keys=host_keys(self._settings.data),
             process_factory=self._serve,
             encoding=None,
@@ -101,7 +106,6 @@ class GitOverSSH:
             compression_algs=None,
             login_timeout=_LOGIN_SECONDS,
             keepalive_interval=30,
-            reuse_address=True,
         )
 
     async def _serve(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
@@ -126,7 +130,7 @@ class GitOverSSH:
         wire = self._conversations.start(request)
 
         async def read() -> bytes:
-            return await process.stdin.read(CHUNK)
+            return await process.stdin.read(_READ)
 
         async def write(data: bytes) -> None:
             process.stdout.write(data)

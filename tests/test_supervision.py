@@ -1,5 +1,6 @@
 """What ``enclave up`` runs: the two configurations it writes, as their readers read them."""
 
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from testbed.processes import Child
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    data = tmp_path / "data"
+    data = tmp_path / "da ta"
     (data / "redis").mkdir(parents=True)
     (data / "log").mkdir()
     return data
@@ -89,7 +90,7 @@ def test_as_many_workers_as_wanted(data: Path, workers: int) -> None:
 def test_every_program_dies_with_supervisord_and_is_started_again(data: Path) -> None:
     for name, processes in programs(data).items():
         for process in processes:
-            command = process.command.split(" ")  # type: ignore[attr-defined]
+            command = shlex.split(process.command)  # type: ignore[attr-defined]
             assert command[:3] == ["setpriv", "--pdeathsig", "TERM"]
             assert bool(process.autorestart) is (name != "ready")  # type: ignore[attr-defined]
             assert process.stopsignal == 15  # type: ignore[attr-defined]
@@ -101,7 +102,7 @@ def test_a_worker_has_time_to_finish_its_operation(data: Path) -> None:
 
 def test_two_redis_never_write_one_file(data: Path) -> None:
     (redis,) = programs(data)["redis"]
-    words = redis.command.split(" ")  # type: ignore[attr-defined]
+    words = shlex.split(redis.command)  # type: ignore[attr-defined]
     lock = words.index(f"{data}/redis.lock")
     assert words.index("flock") < lock < words.index("redis-server")
     assert words[-1] == f"{data}/redis.conf"
