@@ -10,7 +10,7 @@ from typing import TextIO
 
 import click
 
-from enclave.errors import EnclaveError, InvalidFiles
+from enclave.errors import EnclaveError, InvalidFiles, Misconfigured
 from enclave.people import Role
 from enclave.settings import settings
 from enclave.store import Store, open_store
@@ -47,7 +47,9 @@ def main(data: Path | None) -> None:
 
 
 @main.command()
-@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="See above.")
+@click.option(
+    "--data", type=click.Path(path_type=Path, file_okay=False), help="Where everything is kept."
+)
 @click.option("--http-port", type=int, help="API and git over HTTP (ENCLAVE_HTTP_PORT).")
 @click.option("--ssh-port", type=int, help="git over SSH (ENCLAVE_SSH_PORT).")
 @click.option("--workers", type=int, help="Operations at a time (ENCLAVE_WORKERS).")
@@ -80,19 +82,23 @@ def worker() -> None:
 
 @main.command()
 def ready() -> None:
-    """Wait until the platform answers, then say how to use it."""
-    from admin.ready import wait_until_ready, welcome
+    """Wait until the platform answers, say how to use it; say when it stops."""
+    from admin.ready import say_when_stopping, wait_until_ready, welcome
 
     wait_until_ready(settings())
     click.echo(welcome(settings()))
+    say_when_stopping()
 
 
 @main.command()
 @click.argument("directory", type=click.Path(path_type=Path, exists=True), default=".")
 def check(directory: Path) -> None:
     """Give the hooks' verdict on the Procfile and .aptible.yml in DIRECTORY."""
-    from hooks.check import check_directory
+    from hooks.check import CHECKED, check_directory
 
+    if not any((directory / name).exists() for name in CHECKED):
+        click.echo(f"There is no {' and no '.join(CHECKED)} in {directory}: a push would pass.")
+        return
     try:
         warnings = check_directory(directory)
     except InvalidFiles as error:
@@ -105,7 +111,14 @@ def check(directory: Path) -> None:
 
 
 def _store() -> Store:
-    return open_store(settings())
+    """Return the store of the installation that runs; raises ``Misconfigured`` if none does."""
+    chosen = settings()
+    if not chosen.redis_url and not chosen.redis_socket.exists():
+        raise Misconfigured(
+            f"nothing runs in {chosen.data}: start it (enclave up), or name the right directory "
+            "with --data or ENCLAVE_DATA"
+        )
+    return open_store(chosen)
 
 
 @main.group()
@@ -115,12 +128,13 @@ def user() -> None:
 
 @user.command("create")
 @click.argument("email")
-@click.option(
-    "--password", prompt=True, hide_input=True, confirmation_prompt=True, envvar="ENCLAVE_PASSWORD"
-)
-def create_user(email: str, password: str) -> None:
+def create_user(email: str) -> None:
     """Create a user. The password is asked for, or taken from ENCLAVE_PASSWORD."""
-    created = _store().people.create_user(email, password)
+    people = _store().people
+    password = os.environ.get("ENCLAVE_PASSWORD") or click.prompt(
+        "Password (at least 8 characters)", hide_input=True, confirmation_prompt=True
+    )
+    created = people.create_user(email, password)
     click.echo(f"Created user {created.email}.")
 
 

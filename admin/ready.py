@@ -1,11 +1,13 @@
-"""``enclave ready``: waits until the platform answers, then says how to use it."""
+"""``enclave ready``: the voice of ``enclave up``: says when it answers, and when it stops."""
 
 from __future__ import annotations
 
+import signal
 import time
 
 import httpx
 
+from admin.supervision import STOP_SECONDS
 from enclave.errors import StoreUnavailable
 from enclave.settings import Settings
 
@@ -28,6 +30,13 @@ def wait_until_ready(settings: Settings) -> None:
     raise StoreUnavailable(f"{url} did not answer within {_SECONDS:.0f}s: see {settings.data}/log")
 
 
+def say_when_stopping() -> None:
+    """Wait for SIGTERM, which supervisord sends to this process before all others, and say so."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    signal.sigwait({signal.SIGTERM})
+    print(f"Stopping: operations that run are finished first, within {STOP_SECONDS} s.", flush=True)
+
+
 def welcome(settings: Settings) -> str:
     """Return what a person needs to begin."""
     remote = f"ssh://git@{settings.ssh_public_host}:{settings.ssh_port}/ENVIRONMENT/APP.git"
@@ -36,6 +45,7 @@ Enclave is up.
   API and git over HTTP   {settings.url}
   git remote over SSH     {remote}
   git remote over HTTP    {settings.url}/ENVIRONMENT/APP.git  (a token is the password)
+  Docker Engine           {settings.engine_url}
   data and logs           {settings.data.resolve()}
 
 To begin, in another terminal:

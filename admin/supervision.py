@@ -7,19 +7,25 @@ when that is killed with -9, and Redis holds a lock on its directory: two never 
 from __future__ import annotations
 
 import configparser
+import fcntl
 import io
 import os
 import pwd
 import shlex
 import shutil
+import socket
 import sys
+import time
 from pathlib import Path
 
 from enclave.errors import Misconfigured
 from enclave.settings import Settings
 
-_STOP_SECONDS = 90  # for a worker to finish its operation
+STOP_SECONDS = 90  # for a worker to finish its operation
 _LOG_BYTES = 10 << 20
+_LOCK = "up.lock"
+_PORT_SECONDS = 5.0
+_PAUSE = 0.1
 _PROGRAMS = {
     "redis-server": "redis-server",
     "git": "git",
@@ -38,13 +44,51 @@ def run_platform(settings: Settings) -> None:
         raise Misconfigured(f"{data}: supervisord cannot have a % in a path; choose another")
     data.mkdir(parents=True, exist_ok=True)
     data.chmod(0o700)
+    _take_place(settings, data)
     (data / "redis").mkdir(exist_ok=True)
     (data / "log").mkdir(exist_ok=True)
     (data / "redis.conf").write_text(redis_configuration(settings, data))
     (data / "supervisord.conf").write_text(supervisor_configuration(settings, data))
     os.environ |= {"ENCLAVE_DATA": str(data), "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(data / "supervisord.conf")]
-    os.execv(sys.executable, command)  # noqa: S606 -- a list of our own, no shell
+    supervisord = [sys.executable, "-m", "supervisor.supervisord"]
+    lock = ["flock", "--no-fork", "--nonblock", str(data / _LOCK)]
+    os.execvp("flock", [*lock, *supervisord, "-c", str(data / "supervisord.conf")])  # noqa: S606
+
+
+def _take_place(settings: Settings, data: Path) -> None:
+    """Check that nobody runs on this directory and nobody listens on these ports.
+
+    The ports get a few seconds: those who listen may belong to a platform that is just dying.
+    Raises ``Misconfigured``.
+    """
+    with (data / _LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Misconfigured(f"another `enclave up` runs on {data}: stop it first") from error
+    ports = {
+        "--http-port": (settings.http_host, settings.http_port),
+        "--ssh-port": (settings.ssh_host, settings.ssh_port),
+    }
+    deadline = time.monotonic() + _PORT_SECONDS
+    for option, (host, port) in ports.items():
+        while not _is_free(host, port):
+            if time.monotonic() > deadline:
+                raise Misconfigured(f"port {port} of {host} is taken: choose another, {option} N")
+            time.sleep(_PAUSE)
+
+
+def _is_free(host: str, port: int) -> bool:
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError:
+            return False
+    return True
 
 
 def redis_configuration(settings: Settings, data: Path) -> str:
@@ -87,7 +131,7 @@ def supervisor_configuration(settings: Settings, data: Path) -> str:
         **_program([*ours, "worker"], data, "worker-%(process_num)d", priority=30),
         "process_name": "worker-%(process_num)d",
         "numprocs": str(settings.workers),
-        "stopwaitsecs": str(_STOP_SECONDS),
+        "stopwaitsecs": str(STOP_SECONDS),
     }
     config["program:ready"] = {
         **_program([*ours, "ready"], data, "ready", priority=40),

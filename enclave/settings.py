@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from enclave.errors import Misconfigured
 
+_ENGINE = "unix:///var/run/docker.sock"
 _SOCKET_PATH_BYTES = 107  # sockaddr_un.sun_path, less its NUL: unix(7)
 
 
@@ -85,6 +87,11 @@ class Settings(BaseSettings):
     def url(self) -> str:
         """The root URL of API and git over HTTP, without a slash at its end."""
         return (self.public_url or f"http://localhost:{self.http_port}").rstrip("/")
+
+    @property
+    def engine_url(self) -> str:
+        """Where the Docker Engine is: our setting, Docker's own variable, or the usual place."""
+        return self.docker_host or os.environ.get("DOCKER_HOST") or _ENGINE
 
     @property
     def bridge(self) -> str:

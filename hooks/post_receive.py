@@ -39,6 +39,6 @@ def words_for(app: App, update: RefUpdate) -> list[str]:
     if kind == "branch":
         lines.append(
             f"INFO: Only a push to {app.deploy_branch} deploys by itself: "
-            f"git push aptible {name}:{app.deploy_branch}"
+            f"git push aptible {update.new[:8]}:{app.deploy_ref}"
         )
     return lines

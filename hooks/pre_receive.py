@@ -199,15 +199,25 @@ def _check_deployable(app: App, config: PushedConfig, *, has_image: bool) -> Non
     if config.dockerfile:
         raise PushRefused(
             "building a Dockerfile is not available yet",
-            (f"Deploy an image: aptible deploy --app {app.handle} --docker-image IMAGE",),
+            _with_an_image(app),
         )
     raise PushRefused(
         "nothing to deploy: no image and no Dockerfile",
         (
             f"{app.name} has no Docker image yet, and this commit has no Dockerfile.",
-            f"Deploy an image first: aptible deploy --app {app.handle} --docker-image IMAGE",
-            "or commit a Dockerfile to the root of the repository.",
+            *_with_an_image(app),
         ),
+    )
+
+
+def _with_an_image(app: App) -> tuple[str, ...]:
+    """Say how to go on: with the image first, or with both at once."""
+    deploy = f"aptible deploy --app {app.handle}"
+    return (
+        f"Deploy an image, then push again: {deploy} --docker-image IMAGE",
+        "If it needs this Procfile to run, push to a branch and deploy both together:",
+        f"git push aptible HEAD:refs/heads/first && {deploy} --git-commitish first "
+        "--docker-image IMAGE",
     )
 
 

@@ -153,8 +153,7 @@ class Push(ReceivePackHandler):
         )
         if operation.status is OperationStatus.SUCCEEDED:
             return None
-        word = "cancelled" if operation.cancelled else "failed"
-        return f"deploy {word}: {operation.message}"
+        return "deploy cancelled" if operation.cancelled else f"deploy failed: {operation.message}"
 
     def _internal_error(self, push: PushCommands, error: Exception) -> dict[str, str | None]:
         reference = uuid.uuid4().hex[:12]

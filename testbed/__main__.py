@@ -17,7 +17,7 @@ from pathlib import Path
 from testbed.engine import PrivateEngine
 from testbed.processes import PartUnavailable, wait_until
 
-_PREVIOUS_OWNER_SECONDS = 60
+_PREVIOUS_OWNER_SECONDS = 15  # to end, if it is just stopping
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
     try:
         _run_engine(arguments.directory)
     except PartUnavailable as problem:
-        sys.exit(f"testbed: {problem}")
+        sys.exit(f"up: {problem}")
 
 
 def _run_engine(directory: Path) -> None:
@@ -51,7 +51,7 @@ def _run_engine(directory: Path) -> None:
         wait_until(
             owned,
             seconds=_PREVIOUS_OWNER_SECONDS,
-            what=f"another process runs an Engine in {directory}",
+            what=f"another scripts/up runs with {directory}: stop it first",
         )
         with PrivateEngine(directory, keep=True) as private:
             if not ended.is_set():

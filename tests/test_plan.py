@@ -67,7 +67,7 @@ class TestServices:
         assert plan(wanted, image).services == (ReleasedService("cmd", None, None, 1),)
 
     def test_nothing_to_run_names_both_remedies(self) -> None:
-        with pytest.raises(OperationFailed, match=r"Push a Procfile.*image with a CMD"):
+        with pytest.raises(OperationFailed, match=r"with a CMD.*push a Procfile"):
             plan(state(None), EMPTY)
 
     def test_a_procfile_needs_no_cmd(self) -> None:

@@ -56,7 +56,6 @@ def test_variables_that_mean_nothing_do_no_harm(environment: pytest.MonkeyPatch)
         ("ENCLAVE_STOP_SECONDS", "-1"),
         ("ENCLAVE_PULL_SECONDS", "0"),
         ("ENCLAVE_KEEPALIVE_SECONDS", "0"),
-        ("ENCLAVE_KEPT_RELEASES", "0"),
     ],
 )
 def test_a_wrong_value_is_named_by_its_variable(

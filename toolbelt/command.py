@@ -162,7 +162,7 @@ def create_app(handle: str, environment: str | None) -> None:
 
 @aptible.command("deploy", context_settings={"ignore_unknown_options": True})
 @_app_options
-@click.option("--docker-image", help='The image to deploy; "" goes back to Dockerfile deploys.')
+@click.option("--docker-image", help='The image to deploy; "" removes the stored one.')
 @click.option("--private-registry-username", help='"" (both) forgets the stored credentials.')
 @click.option("--private-registry-password", help="- reads it from the terminal or from a pipe.")
 @click.option("--private-registry-email", help="Not needed by any registry; ignored.")

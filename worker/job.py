@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from enclave.settings import Settings, settings
 from enclave.store import open_store
 from worker.operation import run_next_operation
@@ -11,7 +9,6 @@ from worker.runtime import Runtime
 from worker.runtime.docker_engine import DockerEngine
 
 _ENGINE_SECONDS = 120.0  # for one answer that is not itself a wait
-_DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 
 
 def work_on_app(app_id: int) -> None:
@@ -26,7 +23,7 @@ def work_on_app(app_id: int) -> None:
 def open_runtime(chosen: Settings) -> Runtime:
     """Return this worker's Docker Engine."""
     return DockerEngine(
-        chosen.docker_host or os.environ.get("DOCKER_HOST") or _DEFAULT_SOCKET,
+        chosen.engine_url,
         network=chosen.bridge,
         subnet=chosen.addresses,
         timeout=_ENGINE_SECONDS,

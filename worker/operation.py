@@ -101,11 +101,13 @@ class OperationRun:
             reference = uuid.uuid4().hex[:12]
             logger.exception("%s failed: %s", self._operation.describe(), reference)
             failed = OperationFailed(f"Internal error {reference}: tell the server's operator.")
+        sentence, *details = str(failed).splitlines()
+        for detail in details:  # a container's last lines, say
+            self._log.info(detail)
         self._roll_back()
-        self._log.error(str(failed))
+        self._log.error(sentence)  # the last line of the log says what failed (SPEC 7)
         cancelled = isinstance(failed, OperationCancelled)
-        message = self._redactor.redact(str(failed))  # it may quote a container's last lines
-        return Ending(OperationStatus.FAILED, message, cancelled=cancelled)
+        return Ending(OperationStatus.FAILED, self._redactor.redact(sentence), cancelled=cancelled)
 
     def _recover(self) -> None:
         """Settle what a vanished worker left: run again what had not begun, fail the rest."""
@@ -135,12 +137,14 @@ class OperationRun:
         """Make the app serve what it served before, and say so, or why that could not be."""
         release, configuration = self._live()
         try:
-            serve_only(self._runtime, self._placement, release, configuration)
+            mended = serve_only(self._runtime, self._placement, release, configuration)
         except EnclaveError as error:
             self._log.error(f"Could not roll back to release {release and release.number}: {error}")
             return
-        if release is not None:
-            self._log.info(f"Rolled back: release {release.number} serves as before.")
+        if release is not None and mended:
+            self._log.info(f"Rolled back: release {release.number} serves again.")
+        elif release is not None:
+            self._log.info(f"Release {release.number} serves on, as before.")
 
     def _live(self) -> tuple[Release | None, dict[str, str]]:
         """Return the live release and the configuration it went live with."""

@@ -50,7 +50,9 @@ def plan_deploy(state: AppState, image: Image, *, count_of_new: int | None) -> P
     else:
         raise OperationFailed(
             "There is nothing to run: the image has neither CMD nor ENTRYPOINT, and there is no "
-            "Procfile. Push a Procfile, or build the image with a CMD."
+            "Procfile. Build the image with a CMD; or push a Procfile to a branch (git push "
+            "aptible master:BRANCH) and deploy both together (aptible deploy --git-commitish "
+            "BRANCH --docker-image IMAGE)."
         )
     services = tuple(
         ReleasedService(

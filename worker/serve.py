@@ -21,11 +21,12 @@ def serve_only(
     placement: Placement,
     release: Release | None,
     configuration: Mapping[str, str],
-) -> None:
+) -> bool:
     """Remove every container of the app that is not the release's; run every one that is.
 
     ``release`` None: the app has none, nothing shall run. A container that is missing is made
-    again from the release, which needs neither registry nor git. Raises ``OperationFailed``.
+    again from the release, which needs neither registry nor git. Returns whether the release had
+    to be brought back, or was running as it should. Raises ``OperationFailed``.
     """
     present = runtime.containers(placement.labels())
     live = str(release.operation_id) if release else ""
@@ -33,14 +34,18 @@ def serve_only(
         if container.labels.get(LABEL_OPERATION) != live:
             runtime.remove(container)
     if release is None:
-        return
+        return False
+    mended = False
     by_name = {container.name: container for container in present}
     for spec in placement.service_containers(release, configuration):
         known = by_name.get(spec.name)
         if known is None:
             runtime.keep(runtime.start(spec))
+            mended = True
         elif not known.running:
             runtime.resume(known)
+            mended = True
+    return mended
 
 
 def stop_all(runtime: Runtime, containers: Iterable[Container], *, seconds: float) -> None:

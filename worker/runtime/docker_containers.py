@@ -187,7 +187,7 @@ class DockerContainers:
             for line in self.tail(identifier, name, lines=_LAST_LINES)
         ]
         said = "\n".join(["Its last lines:", *lines]) if lines else "It printed nothing."
-        return ContainerDied(f"The container {name} {how} with exit status {status}. {said}")
+        return ContainerDied(f"The container {name} {how} with exit status {status}.\n{said}")
 
     def _state(self, identifier: str, name: str) -> dict[str, Any]:
         with self._engine.asked_to(f"inspect the container {name}") as api:
