@@ -25,6 +25,8 @@ class ReleasedService:
 class Release:
     """One release of an app, numbered from 1.
 
+    ``operation_id`` and ``fence`` (the number of the lease it was made under) name its containers:
+    an operation that had to be begun again has several attempts, and only one of them counts.
     ``image`` is the reference that was asked for, ``pinned`` is ``repository@sha256:…`` and
     ``image_id`` the runtime's id: what containers run. ``sealed_configuration`` is the app's
     environment at that time, sealed JSON. No rollback needs registry or git.
@@ -33,6 +35,7 @@ class Release:
     number: int
     app_id: int
     operation_id: int
+    fence: str
     user_email: str
     created_at: str
     image: str

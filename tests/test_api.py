@@ -130,6 +130,7 @@ def put_live(store: Store, app: App, *, configuration: dict[str, str] | None = N
         number=1,
         app_id=app.id,
         operation_id=operation.id,
+        fence="1",
         user_email="me@example.com",
         created_at="2017-01-01T00:00:00.000Z",
         image="nginx:1",
@@ -794,7 +795,7 @@ class TestLogs:
         answer = anyone.get(address)
         assert answer.text == "INFO: one\nünï\n"
         assert answer.headers["content-type"] == "text/plain; charset=utf-8"
-        store.operations.finish(lease, Ending(OperationStatus.FAILED, "x"))
+        store.operations.finish(lease, Ending(OperationStatus.FAILED, ""))
         assert anyone.get(address).text == "INFO: one\nünï\n"
 
     def test_a_url_for_one_log_opens_no_other(
@@ -865,7 +866,7 @@ class TestEvents:
         self, client: httpx.Client, address: str, store: Store, lease: Lease
     ) -> None:
         store.logs.append(lease, [str(number) for number in range(700)])
-        store.operations.finish(lease, Ending(OperationStatus.FAILED, "x"))
+        store.operations.finish(lease, Ending(OperationStatus.FAILED, ""))
         everything = self.events(client, address)
         assert [event.get("line") for event in everything[:-1]] == [str(n) for n in range(700)]
         for at in (0, 300, 699):
@@ -875,7 +876,7 @@ class TestEvents:
     def test_behind_the_end_there_is_the_end(
         self, client: httpx.Client, address: str, store: Store, lease: Lease
     ) -> None:
-        store.operations.finish(lease, Ending(OperationStatus.FAILED, "x"))
+        store.operations.finish(lease, Ending(OperationStatus.FAILED, ""))
         (end,) = self.events(client, address)
         assert self.events(client, address, after=end["id"]) == [end]
 

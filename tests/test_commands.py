@@ -201,10 +201,23 @@ class TestLimits:
             "long names",
         ],
     )
-    def test_an_endless_list_is_not_read_to_its_end(self, lines: Iterable[bytes]) -> None:
-        client = Endless(lines, most_bytes=70_000)
+    def test_an_endless_list_is_not_read_to_its_end(
+        self, lines: Iterable[bytes], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("receiver.commands._MAX_DROPPED_BYTES", 1)
+        client = Endless(lines, most_bytes=140_000)
         with pytest.raises(PushRefused):
             read_commands(Protocol(client.read, _write_nothing), most=MOST)
+
+    def test_refused_commands_are_read_to_the_flush_packet(self) -> None:
+        lines = [command(f"refs/heads/{n}") for n in range(MOST + 100)]
+        lines[0] += CAPABILITIES
+        data = io.BytesIO(b"".join(pkt_line(line) for line in [*lines, None]) + b"PACK")
+        agreed: list[frozenset[bytes]] = []
+        with pytest.raises(PushRefused, match="push them in parts"):
+            read_commands(Protocol(data.read, _write_nothing), most=MOST, agreed=agreed.append)
+        assert data.read() == b"PACK"
+        assert len(agreed) == 1
 
 
 WORDS = st.one_of(

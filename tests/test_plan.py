@@ -38,6 +38,7 @@ def release(*services: ReleasedService, commit: str | None = COMMIT) -> Release:
         number=3,
         app_id=APP.id,
         operation_id=41,
+        fence="1",
         user_email="me@example.com",
         created_at="2026-01-01T00:00:00.000Z",
         image="nginx:1",
@@ -209,6 +210,7 @@ class TestContainers:
             "enclave.name": "prod/web",
             "enclave.release": "3",
             "enclave.operation": "41",
+            "enclave.fence": "1",
             "enclave.service": "web",
             "enclave.index": "1",
         }

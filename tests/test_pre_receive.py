@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enclave.app import App
+from enclave.errors import PushRefused
 from enclave.operation import ZERO_ID, RefUpdate
 from enclave.store.pushes import RefsView, Reservation
 from hooks.objects import ObjectReader
 from hooks.pre_receive import Judgement, judge
+from hooks.pushed_files import PushedFiles, read_pushed_files
 
 MASTER = "refs/heads/master"
 APP = App(7, 1, "prod", "web", "2026-01-01T00:00:00.000Z")
@@ -67,7 +69,7 @@ class TestTheDeployBranch:
         assert judgement.deploy.config is not None
         assert judgement.deploy.config.commit == commit
         assert judgement.deploy.config.procfile == "web: a"
-        assert (judgement.immediate, judgement.refused, judgement.behind) == ([], {}, None)
+        assert (judgement.immediate, judgement.refused) == ([], {})
 
     def test_a_push_to_any_other_branch_only_moves_it(self, repository: BareRepository) -> None:
         commit = repository.commit(files={"Procfile": b"web: a"})
@@ -153,7 +155,6 @@ class TestWhileItIsReserved:
         judgement = judged(
             repository, move("master", tip), reserved={MASTER: [(41, running), (42, newest)]}
         )
-        assert judgement.behind == Reservation(42, newest)
         assert judgement.deploy is not None
         assert judgement.attach is None
 
@@ -410,7 +411,7 @@ class TestSeveralRefs:
         branches = ("a", "master", "b")
         commands = [move(each, bad if each == bad_branch else good) for each in branches]
         judgement = judged(repository, *commands, atomic=True)
-        assert (judgement.immediate, judgement.deploy, judgement.behind) == ([], None, None)
+        assert (judgement.immediate, judgement.deploy) == ([], None)
         refused = f"refs/heads/{bad_branch}"
         assert reasons(judgement) == {
             f"refs/heads/{each}": "invalid Procfile"
@@ -459,3 +460,31 @@ class TestSeveralRefs:
         alone = judged(repository, *commands, reserved=held)
         assert alone.attach == Reservation(41, commit)
         assert [update.ref for update in alone.immediate] == ["refs/heads/a"]
+
+
+class TestManyRefsAtOneCommit:
+    def test_its_files_are_read_once(
+        self, repository: BareRepository, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        read: list[str] = []
+
+        def counted(reader: ObjectReader, commit: str) -> PushedFiles:
+            read.append(commit)
+            return read_pushed_files(reader, commit)
+
+        monkeypatch.setattr("hooks.pushed_files.read_pushed_files", counted)
+        yml = b"after_deploy_success: notify\n"
+        commit = repository.commit(files={"Procfile": b"web: a", ".aptible.yml": yml})
+        judgement = judged(repository, *(move(f"topic-{n}", commit) for n in range(50)))
+        assert len(judgement.immediate) == 50
+        assert read == [commit]
+        assert judgement.warnings == [".aptible.yml: after_… hooks are checked but not run yet"]
+
+    def test_configs_of_more_than_8_mib_are_refused_as_a_whole(
+        self, repository: BareRepository
+    ) -> None:
+        commit = repository.commit(files={"Procfile": b"web: " + b"a" * 60_000})
+        moves = [move(f"topic-{n}", commit) for n in range(140)]
+        assert len(judged(repository, *moves[:139]).immediate) == 139
+        with pytest.raises(PushRefused, match="more than 8 MiB"):
+            judged(repository, *moves)

@@ -8,8 +8,10 @@ import threading
 import time
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from bare_repository import FOLDER, BareRepository
@@ -20,6 +22,7 @@ from enclave.settings import Settings
 from hooks.objects import ObjectReader
 from receiver.pump import pump
 from receiver.quarantine import Quarantine, sweep
+from receiver.repository import ensure_repository
 from receiver.wire import Wire
 
 _BLOB, _REF_DELTA = 3, 7
@@ -341,6 +344,17 @@ class TestTheServer:
         with pytest.raises(PushRefused, match="disk is almost full"):
             take_in(server, packed(client, client.commit()), free_disk_bytes=1 << 60)
 
+    def test_with_less_disk_than_the_limit_takes_what_fits(
+        self, client: BareRepository, server: BareRepository, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(
+            "receiver.quarantine.shutil.disk_usage", lambda _path: SimpleNamespace(free=300_000)
+        )
+        pack = packed(client, client.commit(files={"a": os.urandom(150_000)}))
+        take_in(server, pack, free_disk_bytes=100_000)
+        with pytest.raises(PushRefused, match="exceeds maximum allowed size"):
+            take_in(server, pack, free_disk_bytes=200_000)
+
     def test_with_too_much_to_do(
         self, client: BareRepository, server: BareRepository, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -378,3 +392,47 @@ def test_sweep_removes_what_killed_receivers_left(server: BareRepository) -> Non
     assert (server.path / "objects" / "pack").is_dir()
     assert sweep(repositories) == 0
     assert sweep(repositories / "none") == 0
+
+
+def test_sweep_outlives_what_vanishes_and_takes_what_is_half_made(
+    server: BareRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repositories = server.path.parent
+    left = [repositories / "2.git.new-x", server.path / "view-x"]
+    for path in left:
+        path.mkdir()
+        os.utime(path, (1, 1))
+    glob = Path.glob
+    monkeypatch.setattr(
+        Path, "glob", lambda path, pattern: [*glob(path, pattern), path / "vanished"]
+    )
+    assert sweep(repositories) == 2
+    assert not any(path.exists() for path in left)
+    assert server.path.exists()
+
+
+class TestARepository:
+    def test_killed_while_it_is_made_is_made_the_next_time(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = tmp_path / "repositories" / "9.git"
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "rename", _killed)
+            with pytest.raises(KeyboardInterrupt):
+                ensure_repository(path)
+        assert not path.exists()
+        ensure_repository(path)
+        assert (path / "HEAD").is_file()
+        assert (path / "objects" / "pack").is_dir()
+        assert list(path.parent.iterdir()) == [path]
+
+    def test_is_made_once_by_many(self, tmp_path: Path) -> None:
+        path = tmp_path / "repositories" / "9.git"
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(ensure_repository, [path] * 8))
+        assert list(path.parent.iterdir()) == [path]
+        assert (path / "HEAD").is_file()
+
+
+def _killed(path: Path, target: Path) -> None:
+    raise KeyboardInterrupt

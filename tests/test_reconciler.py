@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -163,6 +164,33 @@ def test_it_sweeps_once_and_then_looks_around_for_good(
                 while wakeups(store) == 0:
                     await asyncio.sleep(0.01)
         assert not left.exists()
+        watching.cancel()
+
+    asyncio.run(watch())
+
+
+def test_it_outlives_whatever_a_round_raises(
+    store: Store, app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("receiver.reconciler._PERIOD_SECONDS", 0.01)
+    monkeypatch.setattr("receiver.reconciler._SWEEP_SECONDS", 0.01)
+    rounds: list[str] = []
+
+    def failing(name: str) -> Callable[[object], int]:
+        def fail(_of: object) -> int:
+            rounds.append(name)
+            raise OSError(name)
+
+        return fail
+
+    monkeypatch.setattr("receiver.reconciler.sweep", failing("sweep"))
+    monkeypatch.setattr("receiver.reconciler.reconcile", failing("reconcile"))
+
+    async def watch() -> None:
+        watching = asyncio.create_task(reconcile_forever(store, Settings(data=tmp_path)))
+        async with asyncio.timeout(5):
+            while rounds.count("sweep") < 2 or rounds.count("reconcile") < 2:
+                await asyncio.sleep(0.01)
         watching.cancel()
 
     asyncio.run(watch())

@@ -136,13 +136,22 @@ class TestWords:
         client = Client(STATUS)
         client.report.say(["a"])
         client.report.keep_alive()
-        client.report.end_without_verdict("why")
-        assert client.sent == b""
 
     def test_a_keep_alive_is_gits_own_empty_packet(self) -> None:
         client = Client(BAND)
         client.report.keep_alive()
         assert client.sent == b"0005\x01"
+
+    def test_before_side_bands_are_agreed_on_an_end_is_an_err(self) -> None:
+        client = Client()
+        client.report.end_without_verdict("why")
+        assert client.sent == pkt_line(b"ERR why")
+
+    def test_after_they_are_it_is_in_theirs(self) -> None:
+        client = Client()
+        client.report.agree({STATUS, BAND})
+        client.report.end_without_verdict("why")
+        assert client.sent == pkt_line(b"\x03why\n")
 
     def test_an_end_without_verdict_reports_neither_ok_nor_ng(self) -> None:
         client = Client(STATUS, BAND)

@@ -25,6 +25,7 @@ def release(operation_id: int) -> Release:
         number=operation_id,
         app_id=7,
         operation_id=operation_id,
+        fence="1",
         user_email="me@example.com",
         created_at="2026-01-01T00:00:00.000Z",
         image="nginx",

@@ -454,7 +454,14 @@ class TestLogs:
         store.logs.append(lease, ["", "ünï\x1b[0m"])
         store.operations.finish(lease, FAILED)
         seen += list(follower)
-        assert [e.line for e in seen if e] == ["one", "two", "", "ünï\x1b[0m", ""]
+        assert [e.line for e in seen if e] == [
+            "one",
+            "two",
+            "",
+            "ünï\x1b[0m",
+            "ERROR: it broke",
+            "",
+        ]
         assert seen[-1] is not None
         assert seen[-1].end is OperationStatus.FAILED
 

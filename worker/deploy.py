@@ -7,6 +7,7 @@ left, which the next operation of the app does again if this one dies first.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from enclave.app import App, AppSecrets, AppState
@@ -24,7 +25,7 @@ from enclave.store.operations import Ending, Lease
 from worker.lease_keeper import LeaseKeeper
 from worker.log import OperationLog
 from worker.plan import Placement, Plan, live_services, plan_deploy
-from worker.runtime import LABEL_OPERATION, Container, Image, Runtime
+from worker.runtime import Container, Image, Runtime
 from worker.serve import stop_all
 
 BEGUN = "before-commands"
@@ -47,6 +48,7 @@ class Deploy:
         operation: Operation,
         changes: Changes,
         secrets: AppSecrets,
+        remove_own: Callable[[], None],
     ) -> None:
         self._store, self._runtime, self._settings = store, runtime, settings
         self._lease, self._keeper, self._log = lease, keeper, log
@@ -55,6 +57,9 @@ class Deploy:
         self._changes = changes
         self._state: AppState = changed_state(self._app.state, operation.request, changes)
         self._secrets: AppSecrets = changed_secrets(secrets, changes)
+        self._remove_own = remove_own
+        self.replaced: list[Container] = []
+        """The stopped containers of the release before, to be removed once this one is live."""
 
     def run(self) -> Ending:
         """Deploy. Returns the successful ending, committed by the caller's ``finish``.
@@ -107,11 +112,16 @@ class Deploy:
             image = self._runtime.pull(
                 reference.pinned(digest),
                 credentials,
-                progress=self._log.info,
+                progress=self._say_progress,
                 seconds=self._settings.pull_seconds,
             )
         self._keeper.check()
         return image, reference
+
+    def _say_progress(self, line: str) -> None:
+        """Log how far the pull is; whatever is raised here ends it, a cancel too."""
+        self._keeper.check()
+        self._log.info(line)
 
     def _credentials(self, reference: ImageReference) -> RegistryCredentials | None:
         """Return the stored credentials if they belong to the image's registry (SPEC 3.2)."""
@@ -129,6 +139,7 @@ class Deploy:
             number=(self._app.state.release or 0) + 1,
             app_id=self._app.id,
             operation_id=self._operation.id,
+            fence=self._lease.fence,
             user_email=self._operation.request.user_email,
             created_at=now_iso(),
             image=reference.familiar,
@@ -154,22 +165,17 @@ class Deploy:
                     spec, output=output, seconds=self._settings.command_seconds
                 )
                 output.close()
-                self._keeper.check()
+                self._keeper.check()  # a cancel looks like a command that was killed
                 if status != 0:
                     raise CommandFailed(f"before_release command exited {status}: {command}")
 
-    def _remove_own(self) -> None:
-        """Remove every container that this operation made."""
-        labels = {**self._placement.labels(), LABEL_OPERATION: str(self._operation.id)}
-        for container in self._runtime.containers(labels):
-            self._runtime.remove(container)
-
     def _stop_old(self) -> None:
         """Services without an endpoint: never two generations at once (SPEC 6.3)."""
-        old = self._runtime.containers(self._placement.labels())
-        if old:
-            with self._log.step(f"Stopping {len(old)} container(s) of the previous release"):
-                stop_all(self._runtime, old, seconds=self._settings.stop_seconds)
+        self.replaced = self._runtime.containers(self._placement.labels())
+        if self.replaced:
+            what = f"Stopping {len(self.replaced)} container(s) of the previous release"
+            with self._log.step(what):
+                stop_all(self._runtime, self.replaced, seconds=self._settings.stop_seconds)
 
     def _start_new(self, release: Release) -> list[Container]:
         specs = self._placement.service_containers(release, self._secrets.configuration)

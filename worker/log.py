@@ -20,6 +20,8 @@ _MAX_BATCH = 1000  # lines
 _MAX_ESCAPE = 32  # characters; what a terminal obeys is never longer
 _JUNK = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _FLUSH_SECONDS = 30.0
+_WAITING_LINES = 5000  # said and not yet stored; whoever says more waits
+_MAX_OUTPUT = 8 << 20  # characters of commands' output in one operation's log
 
 
 class OperationLog:
@@ -30,7 +32,8 @@ class OperationLog:
 
     def __init__(self, logs: Logs, lease: Lease, redactor: Redactor) -> None:
         self._logs, self._lease, self._redactor = logs, lease, redactor
-        self._lines: queue.SimpleQueue[str | threading.Event | None] = queue.SimpleQueue()
+        self._lines: queue.Queue[str | threading.Event | None] = queue.Queue(_WAITING_LINES)
+        self._output_left = _MAX_OUTPUT
         self._error: EnclaveError | None = None
         self._thread = threading.Thread(target=self._write, name="operation log", daemon=True)
         self._thread.start()
@@ -58,7 +61,15 @@ class OperationLog:
 
     def output(self) -> CommandOutput:
         """Return a collector for one command's output."""
-        return CommandOutput(self._put, self._redactor)
+        return CommandOutput(self._put_output, self._redactor)
+
+    def _put_output(self, line: str) -> None:
+        """Put a line of a command's output, up to the limit of one log."""
+        if self._output_left > 0:
+            self._output_left -= len(line) + 1
+            self._put(line)
+            if self._output_left <= 0:
+                self.warn(f"There was more output than {_MAX_OUTPUT >> 20} MB: the rest is cut.")
 
     def flush(self) -> None:
         """Return when everything said so far is stored. Raises what went wrong."""

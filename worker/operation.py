@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
 import uuid
+
+from pydantic import ValidationError
 
 from enclave.app import AppSecrets
 from enclave.codec import decode
@@ -24,10 +27,15 @@ from worker.lease_keeper import LeaseKeeper
 from worker.log import OperationLog
 from worker.plan import Placement
 from worker.redaction import Redactor, secrets_of
-from worker.runtime import LABEL_OPERATION, Runtime
-from worker.serve import serve_only
+from worker.runtime import Container, Runtime
+from worker.runtime.guarded import GuardedRuntime
+from worker.serve import remove_all, serve_only
 
 logger = logging.getLogger(__name__)
+
+_MOST_TAKES = 3  # workers that may vanish before an operation has begun
+_ROLL_BACK_SECONDS = 300.0  # for an Engine that is away to come back
+_LONGEST_PAUSE = 5.0
 
 
 def run_next_operation(store: Store, runtime: Runtime, settings: Settings, app_id: int) -> bool:
@@ -42,12 +50,27 @@ def run_next_operation(store: Store, runtime: Runtime, settings: Settings, app_i
         return False
     keeper = LeaseKeeper(store.operations, lease, seconds=settings.lease_seconds)
     with keeper.keeping():
-        OperationRun(store, runtime, settings, lease, keeper).run()
+        try:
+            run = OperationRun(store, runtime, settings, lease, keeper)
+        except (EnclaveError, ValidationError) as error:
+            if isinstance(error, LeaseLost | StoreUnavailable):
+                raise
+            _end_unreadable(store, lease, error)
+            return True
+        run.run()
     return True
 
 
+def _end_unreadable(store: Store, lease: Lease, error: Exception) -> None:
+    """End an operation whose record or secrets cannot be read: it could never be run."""
+    reference = uuid.uuid4().hex[:12]
+    logger.error("operation %s: %s (%s)", lease.operation_id, type(error).__name__, reference)
+    message = f"Its records cannot be read ({reference}): tell the server's operator."
+    store.operations.finish(lease, Ending(OperationStatus.FAILED, message))
+
+
 class OperationRun:
-    """One operation under one lease."""
+    """One operation under one lease. Its own containers carry the lease's number."""
 
     def __init__(
         self,
@@ -57,20 +80,24 @@ class OperationRun:
         lease: Lease,
         keeper: LeaseKeeper,
     ) -> None:
-        self._store, self._runtime, self._settings = store, runtime, settings
+        self._store, self._settings = store, settings
+        self._unguarded = runtime
+        self._runtime = GuardedRuntime(runtime, keeper.hold)
         self._lease, self._keeper = lease, keeper
         self._operation: Operation = store.operations.operation(lease.operation_id)
         self._changes = store.operations.changes(lease.operation_id)
         app = store.apps.app(lease.app_id)
         self._secrets: AppSecrets = store.apps.secrets(app.id)
         self._placement = Placement(store.installation(), app)
+        self._live = self._read_live()
         hidden = secrets_of(self._secrets, [self._changes.credentials])
         hidden += secrets_of(AppSecrets(self._changes.environment))
         self._redactor = Redactor(hidden)
         self._log = OperationLog(store.logs, lease, self._redactor)
+        self._replaced: list[Container] = []
 
     def run(self) -> None:
-        """Run the operation and record its end; then tidy up."""
+        """Run the operation and record its end; then remove what it replaced."""
         try:
             ending = self._attempt()
             self._log.flush()
@@ -81,17 +108,18 @@ class OperationRun:
             return
         finally:
             self._log.close()
-        if ending.status is OperationStatus.SUCCEEDED and ending.release is not None:
-            self._tidy(ending.release)
+        if ending.status is OperationStatus.SUCCEEDED:
+            self._remove_replaced()
 
     def _attempt(self) -> Ending:
-        """Do the work; on failure undo it. Returns the ending, with the log saying the same."""
+        """Do the work; on failure undo it. Returns the ending."""
         try:
             self._recover()
             if self._operation.cancelled:
                 raise OperationCancelled("Cancelled.")
-            ending = self._deploy().run()
-            self._log.info(ending.message)
+            deploy = self._deploy()
+            ending = deploy.run()
+            self._replaced = deploy.replaced
             return ending
         except (LeaseLost, StoreUnavailable):
             raise
@@ -105,7 +133,6 @@ class OperationRun:
         for detail in details:  # a container's last lines, say
             self._log.info(detail)
         self._roll_back()
-        self._log.error(sentence)  # the last line of the log says what failed (SPEC 7)
         cancelled = isinstance(failed, OperationCancelled)
         return Ending(OperationStatus.FAILED, self._redactor.redact(sentence), cancelled=cancelled)
 
@@ -116,7 +143,8 @@ class OperationRun:
         self._log.warn("The worker that ran this operation vanished.")
         if self._store.operations.point(self._operation.id) == BEGUN:
             raise OperationFailed("Its worker vanished in mid-deploy: deploy again.")
-        self._remove_own()
+        if self._lease.takes > _MOST_TAKES:
+            raise OperationFailed(f"{_MOST_TAKES} workers vanished over it: it is given up.")
         self._log.info("Nothing had begun yet: starting again.")
 
     def _deploy(self) -> Deploy:
@@ -131,22 +159,36 @@ class OperationRun:
             operation=self._operation,
             changes=self._changes,
             secrets=self._secrets,
+            remove_own=self._remove_own,
         )
 
     def _roll_back(self) -> None:
-        """Make the app serve what it served before, and say so, or why that could not be."""
-        release, configuration = self._live()
-        try:
-            mended = serve_only(self._runtime, self._placement, release, configuration)
-        except EnclaveError as error:
-            self._log.error(f"Could not roll back to release {release and release.number}: {error}")
-            return
+        """Make the app serve what it served before, and say so, or why that could not be.
+
+        An Engine that is away is waited for, with growing pauses, while the lease is kept: nobody
+        else would bring the old release back. Raises ``LeaseLost`` or ``StoreUnavailable``.
+        """
+        self._keeper.renew()  # the failure may be the work of whoever has the lease now
+        release, configuration = self._live
+        deadline, pause = time.monotonic() + _ROLL_BACK_SECONDS, 0.2
+        while True:
+            try:
+                mended = serve_only(self._runtime, self._placement, release, configuration)
+                break
+            except OperationFailed as error:
+                if time.monotonic() > deadline:
+                    self._log.error(f"Could not roll back: {error}")
+                    return
+                if pause == 0.2:
+                    self._log.warn(f"Cannot roll back yet, trying again: {error}")
+            self._keeper.pause(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
         if release is not None and mended:
             self._log.info(f"Rolled back: release {release.number} serves again.")
         elif release is not None:
             self._log.info(f"Release {release.number} serves on, as before.")
 
-    def _live(self) -> tuple[Release | None, dict[str, str]]:
+    def _read_live(self) -> tuple[Release | None, dict[str, str]]:
         """Return the live release and the configuration it went live with."""
         number = self._placement.app.state.release
         if number is None:
@@ -155,16 +197,17 @@ class OperationRun:
         opened = self._store.sealer.open(release.sealed_configuration)
         return release, decode(AppSecrets, opened).configuration
 
-    def _tidy(self, release: Release) -> None:
-        """Remove what the release replaced; the next operation does it again if this fails."""
+    def _remove_replaced(self) -> None:
+        """Remove the stopped containers of the release before, by name: the app's next operation
+        may have begun. It removes them, too, if this fails.
+        """
         try:
-            for container in self._runtime.containers(self._placement.labels()):
-                if container.labels.get(LABEL_OPERATION) != str(release.operation_id):
-                    self._runtime.remove(container)
+            for container in self._replaced:
+                self._unguarded.remove(container)
         except OperationFailed as error:
-            logger.warning("old containers of app %s stay for now: %s", release.app_id, error)
+            logger.warning("old containers of app %s stay for now: %s", self._lease.app_id, error)
 
     def _remove_own(self) -> None:
-        labels = {**self._placement.labels(), LABEL_OPERATION: str(self._operation.id)}
-        for container in self._runtime.containers(labels):
-            self._runtime.remove(container)
+        """Remove what was made under this lease, which needs none: nobody else counts on it."""
+        labels = self._placement.attempt(self._operation.id, self._lease.fence)
+        remove_all(self._unguarded, labels)

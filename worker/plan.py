@@ -11,6 +11,7 @@ from enclave.errors import InvalidCommand, OperationFailed
 from enclave.release import Release, ReleasedService
 from worker.runtime import (
     LABEL_APP,
+    LABEL_FENCE,
     LABEL_INDEX,
     LABEL_INSTALLATION,
     LABEL_NAME,
@@ -108,6 +109,10 @@ class Placement:
         """Return the labels that every container of the app carries."""
         return {LABEL_INSTALLATION: self.installation, LABEL_APP: str(self.app.id)}
 
+    def attempt(self, operation_id: int, fence: str) -> dict[str, str]:
+        """Return the labels of every container made by one operation under one lease."""
+        return {**self.labels(), LABEL_OPERATION: str(operation_id), LABEL_FENCE: fence}
+
     def readable(self) -> dict[str, str]:
         """Return the label for people: ``docker ps`` shows it, nothing depends on it."""
         return {LABEL_NAME: self.app.name}
@@ -130,13 +135,12 @@ class Placement:
         index: int,
     ) -> ContainerSpec:
         return ContainerSpec(
-            name=self._name(release.operation_id, f"{service.process_type}.{index}"),
+            name=self._name(release, f"{service.process_type}.{index}"),
             image_id=release.image_id,
             labels={
-                **self.labels(),
+                **self.attempt(release.operation_id, release.fence),
                 **self.readable(),
                 LABEL_RELEASE: str(release.number),
-                LABEL_OPERATION: str(release.operation_id),
                 LABEL_SERVICE: service.process_type,
                 LABEL_INDEX: str(index),
             },
@@ -161,13 +165,9 @@ class Placement:
     ) -> ContainerSpec:
         """Return the container that runs the ``number``-th before_release command."""
         return ContainerSpec(
-            name=self._name(release.operation_id, f"before_release.{number}"),
+            name=self._name(release, f"before_release.{number}"),
             image_id=release.image_id,
-            labels={
-                **self.labels(),
-                **self.readable(),
-                LABEL_OPERATION: str(release.operation_id),
-            },
+            labels={**self.attempt(release.operation_id, release.fence), **self.readable()},
             command=arguments(command, image),
             environment=environment(
                 configuration,
@@ -179,13 +179,14 @@ class Placement:
             memory_mb=CONTAINER_SIZE_MB,
         )
 
-    def _name(self, operation_id: int, what: str) -> str:
-        """Return a name that is unique on the Engine: enclave.app12.web.1.op7.INSTALLATION.
+    def _name(self, release: Release, what: str) -> str:
+        """Return a name that is unique on the Engine: enclave.app12.web.1.op7.f9.INSTALLATION.
 
         Made of numbers, not handles: every container can look up every other's name in Docker's
         DNS, and nobody may learn from it which apps exist (invariant 7). The label has the handle.
         """
-        return f"enclave.app{self.app.id}.{what}.op{operation_id}.{self.installation}"
+        attempt = f"op{release.operation_id}.f{release.fence}"
+        return f"enclave.app{self.app.id}.{what}.{attempt}.{self.installation}"
 
 
 def environment(

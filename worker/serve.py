@@ -6,12 +6,14 @@ what a killed worker left (DESIGN 4 and 5).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
+from enclave.errors import OperationFailed
 from enclave.release import Release
 from worker.plan import Placement
-from worker.runtime import LABEL_OPERATION, Container, Runtime
+from worker.runtime import Container, Runtime
 
 _AT_A_TIME = 16
 
@@ -26,26 +28,46 @@ def serve_only(
 
     ``release`` None: the app has none, nothing shall run. A container that is missing is made
     again from the release, which needs neither registry nor git. Returns whether the release had
-    to be brought back, or was running as it should. Raises ``OperationFailed``.
+    to be brought back, or was running as it should. Everything is tried before the first failure
+    is raised, an ``OperationFailed``.
     """
-    present = runtime.containers(placement.labels())
-    live = str(release.operation_id) if release else ""
-    for container in present:
-        if container.labels.get(LABEL_OPERATION) != live:
-            runtime.remove(container)
-    if release is None:
-        return False
+    specs = placement.service_containers(release, configuration) if release else []
+    names = {spec.name for spec in specs}
+    present = {container.name: container for container in runtime.containers(placement.labels())}
+    failures: list[OperationFailed] = []
     mended = False
-    by_name = {container.name: container for container in present}
-    for spec in placement.service_containers(release, configuration):
-        known = by_name.get(spec.name)
-        if known is None:
-            runtime.keep(runtime.start(spec))
+    for name in present.keys() - names:
+        with _collected(failures):
+            runtime.remove(present[name])
+    if failures:  # never two generations at once (SPEC 6.3)
+        raise failures[0]
+    for spec in specs:
+        known = present.get(spec.name)
+        if known is None or not known.running:
             mended = True
-        elif not known.running:
-            runtime.resume(known)
-            mended = True
+            with _collected(failures):
+                if known is None:
+                    runtime.keep(runtime.start(spec))
+                else:
+                    runtime.resume(known)
+    if failures:
+        raise failures[0]
     return mended
+
+
+@contextmanager
+def _collected(failures: list[OperationFailed]) -> Iterator[None]:
+    """Go on after a failure, and remember it."""
+    try:
+        yield
+    except OperationFailed as error:
+        failures.append(error)
+
+
+def remove_all(runtime: Runtime, labels: Mapping[str, str]) -> None:
+    """Remove every container with these labels."""
+    for container in runtime.containers(labels):
+        runtime.remove(container)
 
 
 def stop_all(runtime: Runtime, containers: Iterable[Container], *, seconds: float) -> None:

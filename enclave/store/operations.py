@@ -24,20 +24,29 @@ from enclave.store import keys
 from enclave.store.database import BLOCK_SECONDS, Database, app_keys, unavailable_when_lost
 from enclave.store.wakeups import wakeup_words
 
+_CONTROL_SECONDS = 60
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to run one operation of an app. ``recovers``: its last holder vanished."""
+    """The right to run one operation of an app.
+
+    ``recovers``: its last holder vanished. ``takes`` is how many leases the operation has had.
+    """
 
     app_id: int
     operation_id: int
     fence: str
     recovers: bool
+    takes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How an operation ends. The app's new state and secrets are written only by a success."""
+    """How an operation ends. The app's new state and secrets are written only by a success.
+
+    ``message`` is one line; with its level it becomes the log's last, in the same transaction.
+    """
 
     status: OperationStatus
     message: str
@@ -45,6 +54,14 @@ class Ending:
     state: AppState | None = None
     secrets: AppSecrets | None = None
     release: Release | None = None
+
+    @property
+    def line(self) -> str:
+        """The last line of the operation's log (SPEC 7); none for an empty message."""
+        if not self.message:
+            return ""
+        level = "INFO" if self.status is OperationStatus.SUCCEEDED else "ERROR"
+        return f"{level}: {self.message}"
 
 
 class Operations:
@@ -125,8 +142,9 @@ class Operations:
             [holder, _milliseconds(seconds), now_iso(), app_id, keys.operation_prefix()],
         )
         match answer:
-            case [str(mode), str(operation_id), fence]:
-                return Lease(app_id, int(operation_id), str(fence), recovers=mode == "recover")
+            case [str(mode), str(operation_id), fence, int(takes)]:
+                recovers = mode == "recover"
+                return Lease(app_id, int(operation_id), str(fence), recovers, takes)
             case _:
                 return None
 
@@ -163,6 +181,7 @@ class Operations:
             "fence": lease.fence,
             "status": ending.status.value,
             "message": ending.message,
+            "line": ending.line,
             "cancelled": "1" if ending.cancelled else "0",
             "ended_at": now_iso(),
             "app": app,
@@ -204,10 +223,16 @@ class Operations:
         """Block until someone cancels the running operation, or ``seconds`` (at most five) pass."""
         control, timeout = keys.operation_control(operation_id), min(seconds, BLOCK_SECONDS)
         with unavailable_when_lost():
-            word = self._redis.blpop([control], timeout=timeout)
-            if word is None:  # also when it was popped, and the answer lost
-                return self._redis.hget(keys.operation(operation_id), "cancelled") == "1"
-        return True
+            self._redis.blpop([control], timeout=timeout)
+            # Asked, not taken from the word: a word may be popped and its answer lost.
+            return self._redis.hget(keys.operation(operation_id), "cancelled") == "1"
+
+    def stop_waiting_for_control(self, operation_id: int) -> None:
+        """Have ``wait_for_control`` return at once, for a worker that has ended the operation."""
+        control = keys.operation_control(operation_id)
+        with unavailable_when_lost():
+            self._redis.rpush(control, "end")
+            self._redis.expire(control, _CONTROL_SECONDS)
 
     def overdue(self) -> list[int]:
         """Return the apps whose lease ran out or whose wake-up nobody answered."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from enclave.store.database import Database, Word
+from enclave.store.database import Database, Word, unavailable_when_lost
 
 QUEUE_NAME = "operations"
 JOB = "worker.job.work_on_app"
@@ -24,10 +24,16 @@ def wakeup_words(database: Database, app_id: int) -> list[Word]:
     used twice could delete the next one.
     """
     pipeline = database.raw.pipeline()
-    queue = Queue(QUEUE_NAME, connection=database.raw, serializer=JSONSerializer)
-    queue.enqueue_call(
-        JOB, args=(app_id,), timeout=_NO_TIMEOUT, result_ttl=0, failure_ttl=3600, pipeline=pipeline
-    )
+    with unavailable_when_lost():  # RQ asks Redis for its version
+        queue = Queue(QUEUE_NAME, connection=database.raw, serializer=JSONSerializer)
+        queue.enqueue_call(
+            JOB,
+            args=(app_id,),
+            timeout=_NO_TIMEOUT,
+            result_ttl=0,
+            failure_ttl=3600,
+            pipeline=pipeline,
+        )
     words: list[Word] = []
     for command, _options in pipeline.command_stack:
         words += [len(command), *(_word(word) for word in command)]

@@ -20,6 +20,7 @@ LABEL_APP = "enclave.app"
 LABEL_NAME = "enclave.name"
 LABEL_RELEASE = "enclave.release"
 LABEL_OPERATION = "enclave.operation"
+LABEL_FENCE = "enclave.fence"
 LABEL_SERVICE = "enclave.service"
 LABEL_INDEX = "enclave.index"
 

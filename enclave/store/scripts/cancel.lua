@@ -13,7 +13,6 @@ if status == 'running' then
   return 'cancelling'
 end
 redis.call('LREM', QUEUE, 1, ARGV[2])
-redis.call('XADD', LOG, '*', 'line', 'ERROR: ' .. ARGV[4])
-close_operation(ARGV[2], OPERATION, LOG, 'failed', ARGV[4], '1', ARGV[3])
+close_operation(ARGV[2], OPERATION, LOG, 'failed', ARGV[4], 'ERROR: ' .. ARGV[4], '1', ARGV[3])
 if redis.call('LLEN', QUEUE) == 0 then redis.call('ZREM', DUE, ARGV[1]) end
 return 'cancelled'

@@ -1,7 +1,7 @@
 -- The end of an operation: outcome, app, release and refs at once, the lease freed, the next woken.
 -- KEYS[12] the operation, KEYS[13] its log. ARGV: app id, operation id, payload (JSON), wake-up words.
--- payload: fence, status, message, cancelled, ended_at, app (flat fields), release (JSON or ""),
--- number. Returns 1, or 0 when the lease is lost. Asked again after a lost answer: 1.
+-- payload: fence, status, message, line (the log's last), cancelled, ended_at, app (flat fields),
+-- release (JSON or ""), number. Returns 1, or 0 when the lease is lost. Asked again after a lost answer: 1.
 local OPERATION, LOG = KEYS[12], KEYS[13]
 local app_id, operation = ARGV[1], ARGV[2]
 local payload = cjson.decode(ARGV[3])
@@ -16,8 +16,8 @@ if payload.status == 'succeeded' then
   if #payload.app > 0 then redis.call('HSET', APP, unpack(payload.app)) end
   if payload.release ~= '' then redis.call('HSET', RELEASES, payload.number, payload.release) end
 end
-close_operation(operation, OPERATION, LOG, payload.status, payload.message, payload.cancelled,
-  payload.ended_at)
+close_operation(operation, OPERATION, LOG, payload.status, payload.message, payload.line,
+  payload.cancelled, payload.ended_at)
 redis.call('HSET', OPERATION, 'fence', payload.fence)
 redis.call('LPOP', QUEUE)
 redis.call('DEL', LEASE)

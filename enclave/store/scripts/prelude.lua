@@ -81,14 +81,16 @@ local function unreserve(ref, operation)
   end
 end
 
--- The end of an operation, however it ended: its refs are free, its log is closed.
-local function close_operation(operation, operation_key, log, status, message, cancelled, ended_at)
+-- The end of an operation, however it ended: its refs are free, its log is closed with `line`.
+local function close_operation(operation, operation_key, log, status, message, line, cancelled,
+                               ended_at)
   for _, update in ipairs(cjson.decode(redis.call('HGET', operation_key, 'refs'))) do
     unreserve(update.ref, operation)
   end
   redis.call('HSET', operation_key, 'status', status, 'message', message,
     'cancelled', cancelled, 'ended_at', ended_at)
   redis.call('HDEL', operation_key, 'sealed')
+  if line ~= '' then redis.call('XADD', log, '*', 'line', line) end
   redis.call('XADD', log, '*', 'end', status)
 end
 
