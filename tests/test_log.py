@@ -249,7 +249,10 @@ class TestOperationLog:
         log.close()
 
     @pytest.mark.parametrize("error", [LeaseLost("lost"), StoreUnavailable("away")])
-    def test_flush_raises_what_ended_the_writing(self, error: Exception) -> None:
+    def test_flush_raises_what_ended_the_writing(
+        self, error: Exception, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("worker.log._AWAY_SECONDS", 0.05)
         logs = KeptLogs(error)
         log = OperationLog(logs, Lease(1, 1, "1", recovers=False), Redactor([]))  # type: ignore[arg-type]
         log.info("a")

@@ -19,7 +19,8 @@ _MAX_LINE = 8192  # characters; a longer one is cut into several
 _MAX_BATCH = 1000  # lines
 _MAX_ESCAPE = 32  # characters; what a terminal obeys is never longer
 _JUNK = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_FLUSH_SECONDS = 30.0
+_AWAY_SECONDS = 60.0  # a store may be away, being restarted
+_FLUSH_SECONDS = 90.0
 _WAITING_LINES = 5000  # said and not yet stored; whoever says more waits
 _MAX_OUTPUT = 8 << 20  # characters of commands' output in one operation's log
 
@@ -27,7 +28,8 @@ _MAX_OUTPUT = 8 << 20  # characters of commands' output in one operation's log
 class OperationLog:
     """Lines go out in the background, as many at a time as came meanwhile: one fsync a batch.
 
-    A lost lease or store ends the writing; ``flush`` raises it to the operation.
+    A lost lease, or a store that is away for a minute, ends the writing; ``flush`` raises it to the
+    operation.
     """
 
     def __init__(self, logs: Logs, lease: Lease, redactor: Redactor) -> None:
@@ -98,14 +100,26 @@ class OperationLog:
                 batch.append(self._lines.get())
             lines = [item for item in batch if isinstance(item, str)]
             if lines and self._error is None:
-                try:
-                    self._logs.append(self._lease, lines)
-                except EnclaveError as error:
-                    self._error = error
+                self._append(lines)
             for item in batch:
                 if isinstance(item, threading.Event):
                     item.set()
             if None in batch:
+                return
+
+    def _append(self, lines: list[str]) -> None:
+        """Store lines; a store that is away is asked again for a while."""
+        deadline = time.monotonic() + _AWAY_SECONDS
+        while True:
+            try:
+                self._logs.append(self._lease, lines)
+                return
+            except StoreUnavailable as error:
+                if time.monotonic() > deadline:
+                    self._error = error
+                    return
+            except EnclaveError as error:
+                self._error = error
                 return
 
 
