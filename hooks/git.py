@@ -12,10 +12,12 @@ class Objects:
     """Where an app's objects are: the bare repository, and a push's quarantine on top of it.
 
     In a quarantine, git writes there and finds the repository's own objects as an alternate.
+    ``shared`` is where a repository's objects are when they are not in its own folder.
     """
 
     repository: Path
     quarantine: Path | None = None
+    shared: Path | None = None
 
     def environment(self) -> dict[str, str]:
         """Return the whole environment for a git child: no user's or system's configuration."""
@@ -28,6 +30,8 @@ class Objects:
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_NO_REPLACE_OBJECTS": "1",
         }
+        if self.shared is not None:
+            environment["GIT_OBJECT_DIRECTORY"] = str(self.shared)
         if self.quarantine is not None:
             environment["GIT_OBJECT_DIRECTORY"] = str(self.quarantine)
             environment["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = str(self.repository / "objects")

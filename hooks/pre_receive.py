@@ -20,7 +20,7 @@ from enclave.pushed_config import PushedConfig
 from enclave.store.pushes import RefsView, Reservation
 from hooks.git import Objects
 from hooks.objects import ObjectReader
-from hooks.pushed_files import PushedFiles, read_pushed_files
+from hooks.pushed_files import PushedCommits, PushedFiles
 
 _MAX_REF_BYTES = 255
 _KEPT = ("refs/heads/", "refs/tags/")
@@ -33,8 +33,7 @@ class Judgement:
     """The hooks' word on every ref of a push.
 
     ``immediate`` may move now, ``deploy`` when its deploy has succeeded; ``attach`` is the
-    operation that is deploying this very commit already, ``attached`` the refs that it moves;
-    ``behind`` is the operation that a new deploy waits for.
+    operation that is deploying this very commit already, ``attached`` the refs that it moves.
     """
 
     atomic: bool
@@ -42,7 +41,6 @@ class Judgement:
     deploy: RefUpdate | None = None
     attach: Reservation | None = None
     attached: list[RefUpdate] = field(default_factory=list)
-    behind: Reservation | None = None
     refused: dict[str, PushRefused] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
@@ -60,20 +58,23 @@ def judge(
     """Judge each command alone; with ``atomic``, one refusal refuses them all (SPEC 2.9).
 
     ``has_image``: the app will have an image reference when everything that waits has succeeded.
+    Raises ``PushRefused`` for a push that is refused as a whole.
     """
     judgement = Judgement(atomic)
+    commits = PushedCommits(reader)
     for command in sorted(commands, key=lambda each: each.ref != app.deploy_ref):
         try:
             _check_name(command, commands)
             _check_old_value(command, view)
             if command.ref == app.deploy_ref:
                 _judge_deploy(
-                    app, command, judgement, view, objects=objects, reader=reader, image=has_image
+                    app, command, judgement, view, objects=objects, commits=commits, image=has_image
                 )
             else:
-                _judge_other(command, judgement, view, reader)
+                _judge_other(command, judgement, view, commits)
         except PushRefused as refusal:
             judgement.refused[command.ref] = refusal
+        commits.check_size()
     if atomic and judgement.attach is not None:
         _refuse_what_does_not_move_with(judgement.attach, judgement)
     if atomic and judgement.refused:
@@ -104,7 +105,7 @@ def _check_old_value(command: RefUpdate, view: RefsView) -> None:
 
 
 def _judge_other(
-    command: RefUpdate, judgement: Judgement, view: RefsView, reader: ObjectReader
+    command: RefUpdate, judgement: Judgement, view: RefsView, commits: PushedCommits
 ) -> None:
     holders = view.reserved(command.ref)
     if judgement.attach and Reservation(judgement.attach.operation_id, command.new) in holders:
@@ -115,9 +116,9 @@ def _judge_other(
     if command.deletes:
         judgement.immediate.append(command)
         return
-    files = _read_tip(command, reader)
+    files = _read_tip(command, commits)
     if files is not None:
-        judgement.warnings += files.warnings
+        _warn(judgement, files)
     judgement.immediate.append(replace(command, config=files.config if files else None))
 
 
@@ -128,12 +129,12 @@ def _judge_deploy(
     view: RefsView,
     *,
     objects: Objects,
-    reader: ObjectReader,
+    commits: PushedCommits,
     image: bool,
 ) -> None:
     if command.deletes:
         raise PushRefused(f"{app.deploy_branch} deploys this app and cannot be deleted")
-    files = _read_tip(command, reader)
+    files = _read_tip(command, commits)
     if files is None:
         raise PushRefused("a branch points at a commit, this is something else")
     holders = view.reserved(command.ref)
@@ -144,28 +145,32 @@ def _judge_deploy(
         return
     if holders:
         _check_descends(command, holders[-1], objects)
-        judgement.behind = holders[-1]
     _check_deployable(app, files.config, has_image=image)
-    judgement.warnings += files.warnings
+    _warn(judgement, files)
     judgement.deploy = replace(command, config=files.config)
 
 
-def _read_tip(command: RefUpdate, reader: ObjectReader) -> PushedFiles | None:
+def _read_tip(command: RefUpdate, commits: PushedCommits) -> PushedFiles | None:
     """Return the tip's files, None for a tag that ends in something else than a commit."""
-    tip = reader.info(command.new)
+    tip = commits.reader.info(command.new)
     if tip is None:
         raise PushRefused(f"missing object {command.new}")
     is_branch = command.ref.startswith("refs/heads/")
     if is_branch and tip.type != "commit":
         raise PushRefused(f"a branch points at a commit, this is a {tip.type}")
-    commit = tip if tip.type == "commit" else reader.info(f"{command.new}^{{commit}}")
+    commit = tip if tip.type == "commit" else commits.reader.info(f"{command.new}^{{commit}}")
     if commit is None:
         return None
     try:
-        return read_pushed_files(reader, commit.id)
+        return commits.files(commit.id)
     except InvalidFiles as error:
         names = " and ".join(file.path for file in error.files)
         raise PushRefused(f"invalid {names}", tuple(error.lines())) from error
+
+
+def _warn(judgement: Judgement, files: PushedFiles) -> None:
+    """Say each warning once, however many refs it is about."""
+    judgement.warnings += [each for each in files.warnings if each not in judgement.warnings]
 
 
 def _check_descends(command: RefUpdate, newest: Reservation, objects: Objects) -> None:
@@ -235,4 +240,4 @@ def _refuse_all(judgement: Judgement, commands: Sequence[RefUpdate]) -> None:
         judgement.refused.setdefault(command.ref, PushRefused(f"atomic push: {first} was refused"))
     judgement.immediate.clear()
     judgement.attached.clear()
-    judgement.deploy = judgement.attach = judgement.behind = None
+    judgement.deploy = judgement.attach = None

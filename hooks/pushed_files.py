@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dulwich.objects import parse_tree
 
-from enclave.errors import InvalidFile, PushRefused
+from enclave.errors import InvalidFile, InvalidFiles, PushRefused
 from enclave.pushed_config import APTIBLE_YML, DOCKERFILE, PROCFILE, PushedConfig
 from enclave.pushed_text import SIZE_LIMIT
 from hooks.check import CHECKED, check_files, not_a_file, refusal
@@ -15,6 +15,7 @@ from hooks.objects import ObjectReader
 
 _MAX_TREE = 16 << 20  # bytes; a root folder of some 400,000 entries
 _ID_BYTES = 20
+MAX_CONFIGS = 8 << 20  # characters, over all refs of a push
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,41 @@ class PushedFiles:
 
     config: PushedConfig
     warnings: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """What is stored of it for each ref, in characters."""
+        return len(self.config.procfile or "") + len(self.config.aptible_yml or "")
+
+
+class PushedCommits:
+    """The files of one push's commits: each is read once, however many refs point at it."""
+
+    def __init__(self, reader: ObjectReader) -> None:
+        self.reader = reader
+        self._read: dict[str, PushedFiles | InvalidFiles] = {}
+        self._size = 0
+
+    def files(self, commit: str) -> PushedFiles:
+        """Do as ``read_pushed_files`` does, for one ref."""
+        if commit not in self._read:
+            try:
+                self._read[commit] = read_pushed_files(self.reader, commit)
+            except InvalidFiles as error:
+                self._read[commit] = error
+        files = self._read[commit]
+        if isinstance(files, InvalidFiles):
+            raise files
+        self._size += files.size
+        return files
+
+    def check_size(self) -> None:
+        """Raise ``PushRefused`` when the refs' configs together are more than a push may store."""
+        if self._size > MAX_CONFIGS:
+            raise PushRefused(
+                f"the {PROCFILE}s and {APTIBLE_YML}s of this push come to more than "
+                f"{MAX_CONFIGS >> 20} MiB, counted once a ref: push fewer refs at a time"
+            )
 
 
 def read_pushed_files(reader: ObjectReader, commit: str) -> PushedFiles:

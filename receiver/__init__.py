@@ -1,1 +1,1 @@
-"""Git comes in: receive-pack and upload-pack over dulwich, on SSH and smart HTTP."""
+"""Git comes in: receive-pack over dulwich, upload-pack by git, on SSH and smart HTTP."""

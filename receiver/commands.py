@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from dulwich.objects import valid_hexsha
@@ -11,6 +12,7 @@ from enclave.errors import PushRefused
 from enclave.operation import RefUpdate
 
 _MAX_LINE_BYTES = 4096
+_MAX_DROPPED_BYTES = 64 << 20  # of the commands of a push that is refused already
 _MAX_OPTIONS = 64
 _MAX_OPTION_BYTES = 4096
 
@@ -30,30 +32,55 @@ class PushCommands:
         return any(not command.deletes for command in self.commands)
 
 
-def read_commands(protocol: Protocol, *, most: int) -> PushCommands | None:
+def _nothing(_capabilities: frozenset[bytes]) -> None:
+    """Nobody wants to know."""
+
+
+class _Unread(PushRefused):
+    """Refused, with more commands to come before the flush packet."""
+
+
+def read_commands(
+    protocol: Protocol, *, most: int, agreed: Callable[[frozenset[bytes]], None] = _nothing
+) -> PushCommands | None:
     """Read commands up to the flush packet, and push options if they were agreed on.
 
-    None when the client wants nothing. Raises ``PushRefused`` for what breaks the protocol or
-    ``most`` (of commands, and as many shallow lines): the conversation cannot go on after that.
+    None when the client wants nothing. ``agreed`` hears the capabilities as soon as they are
+    known. Raises ``PushRefused`` for what breaks the protocol or ``most`` (of commands, and as many
+    shallow lines): the conversation cannot go on after that. The commands are read to their end
+    all the same, within bounds: a client does not listen before it has sent them.
     """
+    try:
+        return _read(protocol, most, agreed)
+    except _Unread as unread:
+        dropped = 0
+        while dropped < _MAX_DROPPED_BYTES and (line := protocol.read_pkt_line()):
+            dropped += len(line)
+        raise PushRefused(str(unread)) from unread
+
+
+def _read(
+    protocol: Protocol, most: int, agreed: Callable[[frozenset[bytes]], None]
+) -> PushCommands | None:
     commands: list[RefUpdate] = []
     capabilities: frozenset[bytes] = frozenset()
     shallow = 0
     line = protocol.read_pkt_line()
     while line:
         if len(line) > _MAX_LINE_BYTES:
-            raise PushRefused(f"a command is longer than {_MAX_LINE_BYTES} bytes")
+            raise _Unread(f"a command is longer than {_MAX_LINE_BYTES} bytes")
         if line.startswith(b"shallow "):
             shallow += 1
         else:
             if not commands:
                 line, words = _first_line(line)
                 capabilities = frozenset(words)
+                agreed(capabilities)
             commands.append(_command(line))
         if len(commands) > most:
-            raise PushRefused(f"more than {most} refs in one push: push them in parts")
+            raise _Unread(f"more than {most} refs in one push: push them in parts")
         if shallow > most:
-            raise PushRefused("a shallow clone of too many parts: git fetch --unshallow first")
+            raise _Unread("a shallow clone of too many parts: git fetch --unshallow first")
         line = protocol.read_pkt_line()
     if not commands:
         return None
@@ -65,27 +92,27 @@ def read_commands(protocol: Protocol, *, most: int) -> PushCommands | None:
 
 def _first_line(line: bytes) -> tuple[bytes, list[bytes]]:
     if line.count(b"\0") != 1:
-        raise PushRefused("the first command names no capabilities")
+        raise _Unread("the first command names no capabilities")
     return extract_capabilities(line)
 
 
 def _command(line: bytes) -> RefUpdate:
     words = line.rstrip(b"\n").split(b" ", 2)
     if len(words) != 3 or not (valid_hexsha(words[0]) and valid_hexsha(words[1])):
-        raise PushRefused("a command is not OLD NEW REF")
+        raise _Unread("a command is not OLD NEW REF")
     if len(words[0]) != 40 or len(words[1]) != 40:
-        raise PushRefused("object ids have 40 digits here (object-format=sha1)")
+        raise _Unread("object ids have 40 digits here (object-format=sha1)")
     try:
         return RefUpdate(words[2].decode(), words[0].decode().lower(), words[1].decode().lower())
     except UnicodeDecodeError as error:
-        raise PushRefused("a ref's name is not UTF-8") from error
+        raise _Unread("a ref's name is not UTF-8") from error
 
 
 def _read_options(protocol: Protocol) -> tuple[str, ...]:
     options: list[str] = []
     for line in protocol.read_pkt_seq():
         if len(options) == _MAX_OPTIONS or len(line) > _MAX_OPTION_BYTES:
-            raise PushRefused(
+            raise _Unread(
                 f"at most {_MAX_OPTIONS} push options of {_MAX_OPTION_BYTES} bytes are taken"
             )
         options.append(line.rstrip(b"\n").decode("utf-8", "replace"))

@@ -14,12 +14,13 @@ from dulwich.protocol import Protocol
 
 from enclave.access import permitted_app_by_name
 from enclave.app import App
-from enclave.errors import EnclaveError, NotFound
+from enclave.errors import Forbidden, NotFound, StoreUnavailable
 from enclave.people import Role, User
 from enclave.settings import Settings
 from enclave.store import Store
 from receiver.fetch import Fetch
 from receiver.push import Push
+from receiver.report import Report
 from receiver.repository import AppRepository, ensure_repository
 from receiver.wire import Wire
 
@@ -31,6 +32,18 @@ class GitService(StrEnum):
 
     RECEIVE_PACK = "git-receive-pack"
     UPLOAD_PACK = "git-upload-pack"
+
+
+STORE_AWAY = "The server's store does not answer at the moment: try again in a minute."
+"""What a client is told; the store's own words name paths and go to the log."""
+
+_STORE_LOST = {
+    GitService.UPLOAD_PACK: STORE_AWAY,
+    GitService.RECEIVE_PACK: (
+        "the server lost its store; whether this push holds is not known. "
+        "Push again: it tells the truth."
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +66,18 @@ class Conversations:
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
         self._settings = settings
-        self._slots = threading.BoundedSemaphore(settings.push_slots)
+        self._push_slots = threading.BoundedSemaphore(settings.push_slots)
+        self._fetch_slots = threading.BoundedSemaphore(settings.push_slots)
 
     def admit(self, user: User, environment: str, app: str, service: GitService) -> Request:
         """Check that the user may do this there. Raises ``NotFound``, for strangers too.
 
         Whoever may push may fetch (SPEC 2.12); to everyone else the app does not exist (2.11).
+        Raises ``StoreUnavailable`` when nobody can tell.
         """
         try:
             found = permitted_app_by_name(self._store, user, environment, app, Role.DEPLOY)
-        except EnclaveError as error:
+        except (NotFound, Forbidden) as error:
             raise NotFound("Repository not found, or you may not use it.") from error
         return Request(service, found, user)
 
@@ -75,40 +90,44 @@ class Conversations:
 
     def _hold(self, request: Request, wire: Wire) -> None:
         protocol = wire.protocol()
+        report = Report(protocol)
         try:
-            self._speak(request, wire, protocol)
+            self._speak(request, wire, protocol, report)
         except (HangupException, GitProtocolError, ConnectionError) as error:
             logger.info("%s of %s ended early: %s", request.service, request.app.name, error)
+        except StoreUnavailable as error:
+            logger.warning("%s of %s: %s", request.service, request.app.name, error)
+            _say_goodbye(report, _STORE_LOST[request.service])
         except Exception:  # the outermost frame of this thread
             reference = uuid.uuid4().hex[:12]
             logger.exception("conversation %s failed", reference)
-            _say_goodbye(protocol, f"internal error {reference}: tell the server's operator")
+            _say_goodbye(report, f"internal error {reference}: tell the server's operator")
         finally:
-            wire.close_handler_end()
+            wire.finish()
 
-    def _speak(self, request: Request, wire: Wire, protocol: Protocol) -> None:
+    def _speak(self, request: Request, wire: Wire, protocol: Protocol, report: Report) -> None:
         path = self.path(request.app)
         ensure_repository(path)
         refs = self._store.pushes.refs(request.app.id)
-        repository = AppRepository(path, request.app, refs)
+        if request.service is GitService.UPLOAD_PACK:
+            head = request.app.deploy_ref
+            fetch = Fetch(path, refs, head, request.stateless, request.advertise)
+            fetch.handle(wire, report, self._settings, self._fetch_slots)
+            return
+        repository = AppRepository(path, refs)
         try:
-            if request.service is GitService.UPLOAD_PACK:
-                fetch = Fetch(
-                    repository, protocol, stateless=request.stateless, advertise=request.advertise
-                )
-                fetch.handle()
-            else:
-                push = Push(
-                    repository,
-                    protocol,
-                    request,
-                    wire=wire,
-                    path=path,
-                    store=self._store,
-                    settings=self._settings,
-                    slots=self._slots,
-                )
-                push.handle()
+            push = Push(
+                repository,
+                protocol,
+                request,
+                report=report,
+                wire=wire,
+                path=path,
+                store=self._store,
+                settings=self._settings,
+                slots=self._push_slots,
+            )
+            push.handle()
         finally:
             repository.object_store.close()
 
@@ -117,9 +136,9 @@ class Conversations:
         return self._settings.repositories / f"{app.id}.git"
 
 
-def _say_goodbye(protocol: Protocol, sentence: str) -> None:
-    """Tell the client why the conversation ends (gitprotocol-pack(5), ERR), if it still listens."""
+def _say_goodbye(report: Report, sentence: str) -> None:
+    """Tell the client why the conversation ends, if it still listens."""
     try:
-        protocol.write_pkt_line(f"ERR {sentence}".encode())
+        report.end_without_verdict(sentence)
     except (GitProtocolError, OSError):
         logger.info("the client was gone before it could be told")

@@ -49,7 +49,9 @@ def _queue_words(store: Store, operation_id: int) -> list[str]:
     if operation.status is not OperationStatus.QUEUED:
         return []
     unfinished = store.operations.unfinished(operation.request.app_id)
-    ahead = [each for each in unfinished if each.id < operation_id]
+    ids = [each.id for each in unfinished]
+    # By its place: ids are given out before the transaction that queues the operation.
+    ahead = unfinished[: ids.index(operation_id)] if operation_id in ids else []
     if not ahead:
         return []
     last = ahead[-1]

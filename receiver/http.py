@@ -13,6 +13,7 @@ import logging
 import re
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
@@ -23,6 +24,7 @@ from enclave.errors import (
     EnclaveError,
     MethodNotAllowed,
     NotFound,
+    StoreUnavailable,
     Unauthenticated,
     UnsupportedMediaType,
 )
@@ -30,7 +32,7 @@ from enclave.people import User
 from enclave.settings import Settings
 from enclave.store import Store
 from enclave.tokens import verify_token
-from receiver.conversation import Conversations, Request
+from receiver.conversation import STORE_AWAY, Conversations, Request
 from receiver.paths import read_path
 from receiver.pump import CHUNK, pump
 
@@ -42,6 +44,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 GIT_PATH = re.compile(r"/(?P<path>[^/]+/[^/]+)/(?P<what>info/refs|git-(?:upload|receive)-pack)")
 _CHALLENGE = (b"www-authenticate", b'Basic realm="Enclave: a token as the password"')
+_DRAIN_SECONDS = 30.0
 _NEVER_CACHE = (b"cache-control", b"no-cache, max-age=0, must-revalidate")
 
 
@@ -57,6 +60,10 @@ class GitOverHTTP:
         """Answer one HTTP request."""
         try:
             request = await self._admit(scope)
+        except StoreUnavailable as error:
+            logger.warning("a conversation could not begin", exc_info=True)
+            await _answer(send, error.status, f"{STORE_AWAY}\n", [])
+            return
         except EnclaveError as error:
             challenge = [_CHALLENGE] if isinstance(error, Unauthenticated) else []
             await _answer(send, error.status, f"{error}\n", challenge)
@@ -109,7 +116,9 @@ class GitOverHTTP:
                 body.read,
                 lambda data: _send_body(send, data),
                 idle=self._settings.push_idle_seconds,
+                gone=body.client_gone,
             )
+            await body.drain()
             await send({"type": "http.response.body", "body": b""})
         except (ConnectionError, OSError) as error:
             logger.info("the client of %s went away: %s", request.app.name, error)
@@ -122,22 +131,46 @@ class _Body:
         self._receive = receive
         self._unzip = zlib.decompressobj(zlib.MAX_WBITS | 16) if gzipped else None
         self._more = True
+        self._ended = asyncio.Event()
 
     async def read(self) -> bytes:
         """Return the next piece, ``b""`` at the end or when the client is gone."""
         if self._unzip is not None and self._unzip.unconsumed_tail:
             return self._unzipped(self._unzip.unconsumed_tail)
         while self._more:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise ConnectionResetError("the client closed the connection")
-            self._more = message.get("more_body", False)
-            data = bytes(message.get("body", b""))
+            data = await self._next()
             if data and self._unzip is not None:
                 data = self._unzipped(data)
             if data:
                 return data
         return b""
+
+    async def drain(self) -> None:
+        """Drop the rest: a client that is still sending has no answer until it is done.
+
+        Ends at a deadline; the server then closes the connection.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                while self._more:
+                    await self._next()
+
+    async def client_gone(self) -> None:
+        """Return when the client has closed the connection."""
+        await self._ended.wait()
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def _next(self) -> bytes:
+        """Receive a piece as it came. Raises ``ConnectionResetError`` when the client is gone."""
+        message = await self._receive()
+        gone = message["type"] == "http.disconnect"
+        self._more = not gone and message.get("more_body", False)
+        if not self._more:
+            self._ended.set()
+        if gone:
+            raise ConnectionResetError("the client closed the connection")
+        return bytes(message.get("body", b""))
 
     def _unzipped(self, data: bytes) -> bytes:
         if self._unzip is None:

@@ -12,22 +12,35 @@ CHUNK = 1 << 16
 
 Read = Callable[[], Awaitable[bytes]]
 Write = Callable[[bytes], Awaitable[None]]
+Gone = Callable[[], Awaitable[object]]
 
 
-async def pump(wire: Wire, read: Read, write: Write, *, idle: float) -> None:
-    """Pump until the handler has closed its end; then the transport's end is closed too.
+async def _never() -> None:
+    await asyncio.Event().wait()
+
+
+async def pump(wire: Wire, read: Read, write: Write, *, idle: float, gone: Gone = _never) -> None:
+    """Pump until the handler has said its last word; then the transport's end is closed too.
 
     ``read`` returns ``b""`` at the end of the client's input; ``write`` returns when the client
-    can take more. ``idle`` is for how many seconds a client may be silent that the handler waits
-    for. A client that vanishes closes the wire, which the handler notices at its next write.
+    can take more; ``gone`` returns when the client has vanished. ``idle`` is for how many seconds
+    a client may be silent that the handler waits for. The last word does not wait for the client's
+    input to end. A client that vanishes closes the wire, which the handler notices at its next
+    write. Raises ``ConnectionError`` for a client that is gone.
     """
-    incoming = asyncio.create_task(_incoming(wire, read, idle))
+    incoming = asyncio.ensure_future(_incoming(wire, read, idle))
+    outgoing = asyncio.ensure_future(_outgoing(wire, write))
+    watching = asyncio.ensure_future(gone())
     try:
-        await _outgoing(wire, write)
+        await asyncio.wait({outgoing, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if not outgoing.done():
+            raise ConnectionResetError("the client vanished")
+        outgoing.result()
     finally:
-        incoming.cancel()
-        with suppress(asyncio.CancelledError, ConnectionError):
-            await incoming
+        for task in (incoming, outgoing, watching):
+            task.cancel()
+            with suppress(asyncio.CancelledError, OSError):
+                await task
         wire.transport_end.close()
 
 
@@ -54,6 +67,13 @@ async def _incoming(wire: Wire, read: Read, idle: float) -> None:
 
 
 async def _outgoing(wire: Wire, write: Write) -> None:
-    loop = asyncio.get_running_loop()
-    while data := await loop.sock_recv(wire.transport_end, CHUNK):
+    while data := await _spoken(wire):
         await write(data)
+
+
+async def _spoken(wire: Wire) -> bytes:
+    """Return what the handler says next, ``b""`` at its end, however it came to it."""
+    try:
+        return await asyncio.get_running_loop().sock_recv(wire.transport_end, CHUNK)
+    except ConnectionResetError:  # its end was closed with input unread
+        return b""

@@ -6,18 +6,15 @@ objects, and reports ``ok`` for refs it did not store.
 
 from __future__ import annotations
 
-import logging
 import threading
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dulwich.errors import GitProtocolError
 from dulwich.protocol import Protocol, capability_agent, format_ref_line
 from dulwich.refs import Ref
 from dulwich.server import ReceivePackHandler
 
-from enclave.errors import PushRefused, StoreUnavailable
+from enclave.errors import PushRefused
 from enclave.operation import OperationStatus
 from enclave.settings import Settings
 from enclave.store import Store
@@ -32,8 +29,6 @@ from receiver.wire import Wire
 if TYPE_CHECKING:
     from receiver.conversation import Request
 
-logger = logging.getLogger(__name__)
-
 SHALLOW = (
     "ERROR: This clone is shallow: part of its history is missing.",
     "ERROR: Mend it with `git fetch --unshallow`, then push again.",
@@ -41,7 +36,10 @@ SHALLOW = (
 
 
 class Push(ReceivePackHandler):
-    """One client's push. ``handle`` tells the story; nothing it raises loses an accepted push."""
+    """One client's push. ``handle`` tells the story; nothing it raises loses an accepted push.
+
+    What it raises ends without a verdict (``Conversations``): refs may have moved by then.
+    """
 
     def __init__(
         self,
@@ -49,6 +47,7 @@ class Push(ReceivePackHandler):
         protocol: Protocol,
         request: Request,
         *,
+        report: Report,
         wire: Wire,
         path: Path,
         store: Store,
@@ -63,7 +62,7 @@ class Push(ReceivePackHandler):
             advertise_refs=request.advertise,
         )
         self._app, self._user = request.app, request.user
-        self._wire, self._path = wire, path
+        self._report, self._wire, self._path = report, wire, path
         self._store, self._settings, self._slots = store, settings, slots
 
     def capabilities(self) -> list[bytes]:
@@ -80,31 +79,19 @@ class Push(ReceivePackHandler):
             self._advertise()
         if self.advertise_refs:
             return
+        report = self._report
         try:
-            push = read_commands(self.proto, most=self._settings.push_commands)
+            push = read_commands(self.proto, most=self._settings.push_commands, agreed=report.agree)
         except PushRefused as refusal:
-            self.proto.write_pkt_line(f"ERR {refusal}".encode())
+            report.end_without_verdict(str(refusal))
             return
         if push is None:
             return
-        report = Report(self.proto, push.capabilities)
-        try:
-            verdicts = self._receive(push, report)
-        except StoreUnavailable as error:
-            logger.warning("push to %s: %s", self._app.name, error)
-            report.end_without_verdict(
-                "the server lost its store; whether this push holds is not known. "
-                "Push again: it tells the truth."
-            )
-            return
-        except (GitProtocolError, OSError):
-            raise
-        except Exception as error:  # noqa: BLE001 -- whatever it is, the pusher gets a report
-            verdicts = self._internal_error(push, error)
+        verdicts = self._receive(push, report)
         report.finish(verdicts.pop("", None) or "ok", verdicts)
 
     def _advertise(self) -> None:
-        refs = sorted((ref, sha) for ref, sha in self.repo.get_refs().items() if ref != b"HEAD")
+        refs = sorted(self.repo.get_refs().items())
         first, rest = (refs[0], refs[1:]) if refs else ((Ref(b"capabilities^{}"), b"0" * 40), [])
         self.proto.write_pkt_line(format_ref_line(first[0], first[1], self.capabilities()))
         for ref, sha in rest:
@@ -114,6 +101,10 @@ class Push(ReceivePackHandler):
     def _receive(self, push: PushCommands, report: Report) -> dict[str, str | None]:
         """Take the push in. Returns a verdict a ref, None for ok; ``""``: why unpacking failed."""
         report.say(["INFO: Authorizing..."])
+        report.say(
+            f"WARN: push option {option} is not known here and was ignored"
+            for option in push.options
+        )
         refs = [command.ref for command in push.commands]
         with Quarantine(self._path) as quarantine:
             try:
@@ -154,12 +145,6 @@ class Push(ReceivePackHandler):
         if operation.status is OperationStatus.SUCCEEDED:
             return None
         return "deploy cancelled" if operation.cancelled else f"deploy failed: {operation.message}"
-
-    def _internal_error(self, push: PushCommands, error: Exception) -> dict[str, str | None]:
-        reference = uuid.uuid4().hex[:12]
-        logger.error("push %s failed", reference, exc_info=error)
-        reason = f"internal error {reference}: tell the server's operator"
-        return dict.fromkeys((command.ref for command in push.commands), reason)
 
 
 def _nothing() -> None:

@@ -22,6 +22,7 @@ from enclave.errors import PushRefused
 from enclave.files import sync_directory
 from enclave.settings import Settings
 from hooks.git import Objects
+from receiver.repository import HALF_MADE, VIEW
 from receiver.wire import Wire
 
 _PREFIX = "incoming-"
@@ -64,7 +65,7 @@ class Quarantine:
         ``silence`` is called whenever nothing could be said for ``keepalive_seconds``. ``strict``
         False only drains the pack of a push that is refused already.
         """
-        if shutil.disk_usage(self._store).free < settings.free_disk_bytes:
+        if self._room(settings) <= 0:
             raise PushRefused("the server's disk is almost full: tell its operator")
         if not slots.acquire(timeout=_SLOT_SECONDS):
             raise PushRefused("too many pushes at a time: try again in a minute")
@@ -83,7 +84,7 @@ class Quarantine:
         arguments = [
             *("git", "-c", "core.bigFileThreshold=8m"),
             *("index-pack", "--stdin", "--fix-thin", f"--pack_header={version},{count}"),
-            f"--max-input-size={settings.push_bytes}",
+            f"--max-input-size={min(settings.push_bytes, max(1, self._room(settings)))}",
             *(["--strict"] if strict else []),
         ]
         wire.expecting = True
@@ -104,6 +105,10 @@ class Quarantine:
         if child.returncode != 0:
             raise PushRefused(_verdict(errors))
 
+    def _room(self, settings: Settings) -> int:
+        """Return how many bytes the disk takes before it counts as full."""
+        return shutil.disk_usage(self._store).free - settings.free_disk_bytes
+
     def keep(self) -> None:
         """Make the objects the repository's, durably: git fsynced the files, we the folder.
 
@@ -117,16 +122,24 @@ class Quarantine:
 
 
 def sweep(repositories: Path) -> int:
-    """Remove the quarantines that killed receivers left; returns how many.
+    """Remove what killed receivers left (quarantines, views, half a repository); returns how many.
 
     One that is younger than a day may belong to a receiver beside this one, and stays.
     """
-    swept = 0
-    for path in repositories.glob(f"*.git/objects/{_PREFIX}*"):
-        if time.time() - path.stat().st_mtime > _SWEEP_SECONDS:
-            shutil.rmtree(path, ignore_errors=True)
-            swept += 1
-    return swept
+    patterns = (f"*.git/objects/{_PREFIX}*", f"*{HALF_MADE}*", f"*.git/{VIEW}*")
+    found = [path for pattern in patterns for path in repositories.glob(pattern)]
+    return sum(_remove_old(path) for path in found)
+
+
+def _remove_old(path: Path) -> bool:
+    """Remove a folder that nobody has touched for a day; False for one that is gone meanwhile."""
+    try:
+        old = time.time() - path.stat().st_mtime > _SWEEP_SECONDS
+    except FileNotFoundError:
+        return False
+    if old:
+        shutil.rmtree(path, ignore_errors=True)
+    return old
 
 
 def _wait(child: subprocess.Popen[bytes], settings: Settings, silence: Callable[[], None]) -> str:

@@ -22,8 +22,12 @@ _KEEPALIVE = b"0005\x01"  # an empty packet of the data band: every git passes o
 class Report:
     """Speaks to one pusher, in the forms its capabilities allow."""
 
-    def __init__(self, protocol: Protocol, capabilities: Iterable[bytes]) -> None:
+    def __init__(self, protocol: Protocol, capabilities: Iterable[bytes] = ()) -> None:
         self._protocol = protocol
+        self.agree(capabilities)
+
+    def agree(self, capabilities: Iterable[bytes]) -> None:
+        """Speak in the client's forms from now on; before that, only ``ERR`` is understood."""
         words = set(capabilities)
         self._side_band = b"side-band-64k" in words
         self._wants_status = bool(words & {b"report-status", b"report-status-v2"})
@@ -43,6 +47,8 @@ class Report:
         """End the conversation when neither ``ok`` nor ``ng`` would be known to be true."""
         if self._side_band:
             self._protocol.write_sideband(FATAL, f"{why}\n".encode())
+        else:
+            self._protocol.write_pkt_line(f"ERR {why}".encode())
 
     def finish(self, unpack: str, refs: Mapping[str, str | None]) -> None:
         """Report: ``unpack`` is ``ok`` or why the pack was not taken; a ref's None means ``ok``."""

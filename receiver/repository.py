@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import errno
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import cast
 
 from dulwich.object_store import DiskObjectStore
 from dulwich.objects import ObjectID
-from dulwich.refs import SYMREF, DictRefsContainer, Ref
+from dulwich.refs import DictRefsContainer, Ref
 from dulwich.repo import BaseRepo, Repo
 from dulwich.server import Backend, BackendRepo
 
-from enclave.app import App
+HALF_MADE = ".new-"
+"""In the name of a folder in which a repository is being made."""
+
+VIEW = "view-"
+"""The beginning of the name of a folder that shows a repository's refs to one fetch."""
 
 
 class AppRepository(BaseRepo):
-    """What dulwich's handlers ask for: the refs are those of the moment it was opened.
+    """What dulwich's push handler asks for: the refs are those of the moment it was opened."""
 
-    ``HEAD`` means the deploy branch, once that exists: what a clone checks out.
-    """
-
-    def __init__(self, path: Path, app: App, refs: dict[str, str]) -> None:
+    def __init__(self, path: Path, refs: dict[str, str]) -> None:
         known = {Ref(name.encode()): commit.encode() for name, commit in refs.items()}
-        if app.deploy_ref in refs:
-            known[Ref(b"HEAD")] = SYMREF + app.deploy_ref.encode()
         super().__init__(DiskObjectStore(path / "objects"), DictRefsContainer(known))
 
     def get_refs(self) -> dict[Ref, ObjectID]:
-        """Return every ref with its id, ``HEAD`` too."""
+        """Return every ref with its id."""
         return self.refs.as_dict()
 
 
@@ -44,10 +44,16 @@ class OneRepository(Backend):
 
 
 def ensure_repository(path: Path) -> None:
-    """Make the bare repository unless it is there; two at once do no harm."""
-    if (path / "HEAD").exists():
+    """Make the bare repository unless it is there: whole or not at all; two at once do no harm."""
+    if path.exists():
         return
-    path.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError):  # somebody else makes it at this moment
-        Repo.init_bare(path).close()
-    (path / "objects" / "pack").mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f"{path.name}{HALF_MADE}", dir=path.parent) as beside:
+        made = Path(beside) / path.name
+        Repo.init_bare(made, mkdir=True).close()
+        (made / "objects" / "pack").mkdir(parents=True, exist_ok=True)
+        try:
+            made.rename(path)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise  # otherwise somebody else was faster: a rename never replaces a full folder

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import asyncssh
 
-from enclave.errors import EnclaveError
+from enclave.errors import EnclaveError, StoreUnavailable
 from enclave.files import create_private
 from enclave.people import User
 from enclave.settings import Settings
 from enclave.store import Store
-from receiver.conversation import Conversations, GitService
+from receiver.conversation import STORE_AWAY, Conversations, GitService
 from receiver.paths import read_path
 from receiver.prompt_socket import listen
 from receiver.pump import pump
@@ -28,6 +28,7 @@ _READ = 4 * _WINDOW
 """More than two windows at a time. asyncssh reopens the whole window with each piece it delivers,
 whatever lies behind that undelivered; small reads let a fast client fill memory with its pack."""
 _REFUSED = 128  # what git's own server programs exit with
+_BROKEN_OFF = 1
 
 
 class _Gate(asyncssh.SSHServer):
@@ -70,9 +71,11 @@ class _Gate(asyncssh.SSHServer):
         fingerprint = key.get_fingerprint("sha256")
         try:
             user = await asyncio.to_thread(self._store.people.user_by_fingerprint, fingerprint)
-        except EnclaveError:
+        except StoreUnavailable as error:  # "permission denied" would not be true
             logger.warning("a key could not be looked up", exc_info=True)
-            return False
+            raise asyncssh.DisconnectError(
+                asyncssh.DISC_SERVICE_NOT_AVAILABLE, STORE_AWAY
+            ) from error
         self._last_validated = user
         return user is not None
 
@@ -123,9 +126,12 @@ class GitOverSSH:
             request = await asyncio.to_thread(
                 self._conversations.admit, user, environment, app, service
             )
+        except StoreUnavailable:
+            logger.warning("a conversation could not begin", exc_info=True)
+            _refuse(process, STORE_AWAY)
+            return
         except EnclaveError as error:
-            process.stderr.write(f"ERROR: {error}\n".encode())
-            process.exit(_REFUSED)
+            _refuse(process, str(error))
             return
         wire = self._conversations.start(request)
 
@@ -136,11 +142,27 @@ class GitOverSSH:
             process.stdout.write(data)
             await process.stdout.drain()
 
+        status = _BROKEN_OFF
         try:
-            await pump(wire, read, write, idle=self._settings.push_idle_seconds)
-            process.exit(0)
+            await pump(
+                wire,
+                read,
+                write,
+                idle=self._settings.push_idle_seconds,
+                gone=process.channel.wait_closed,
+            )
+            status = 0
         except (ConnectionError, asyncssh.Error) as error:
             logger.info("the client of %s went away: %s", request.app.name, error)
+        finally:
+            # At once, and not when the client ends its input: it may be in the middle of a pack
+            # that is refused already, and has our last word only when it stops sending.
+            process.exit(status)
+
+
+def _refuse(process: asyncssh.SSHServerProcess[bytes], sentence: str) -> None:
+    process.stderr.write(f"ERROR: {sentence}\n".encode())
+    process.exit(_REFUSED)
 
 
 def _read_command(command: str) -> tuple[GitService, str, str]:

@@ -9,11 +9,14 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+import time
 from contextlib import suppress
 
 from dulwich.protocol import Protocol
 
 _WRITE_SECONDS = 600  # a client that takes nothing for so long is gone
+_DRAIN_SECONDS = 30.0  # for what still comes when the handler has said its last word
+_DRAIN_BYTES = 1 << 16
 
 
 class Wire:
@@ -59,11 +62,31 @@ class Wire:
             self.expecting = False
 
     def _write(self, data: bytes) -> None:
-        self.handler_end.sendall(data)
+        try:
+            self.handler_end.sendall(data)
+        except BlockingIOError as error:  # SO_SNDTIMEO ran out: socket(7)
+            raise ConnectionAbortedError("the client takes nothing") from error
 
     def _set_timeout(self, option: int, seconds: int) -> None:
         self.handler_end.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", seconds, 0))
 
+    def finish(self) -> None:
+        """End the conversation: what was said gets out, what still comes is read and dropped.
+
+        Closing with input unread would reset the connection (unix(7)), and the last word be lost.
+        """
+        with suppress(OSError):
+            self.handler_end.shutdown(socket.SHUT_WR)
+            self._drain()
+        self.close_handler_end()
+
+    def _drain(self) -> None:
+        deadline = time.monotonic() + _DRAIN_SECONDS
+        while (left := deadline - time.monotonic()) > 0:
+            self.handler_end.settimeout(left)
+            if not self.handler_end.recv(_DRAIN_BYTES):
+                return
+
     def close_handler_end(self) -> None:
-        """Tell the transport that the conversation is over."""
+        """Close the handler's end, whatever is still in it."""
         self.handler_end.close()

@@ -35,7 +35,7 @@ NETWORK = {"asyncio", "ftplib", "http", "smtplib", "socket", "ssl", "urllib"}
 CATCHES_EVERYTHING = {
     "api/middleware.py": "__call__",  # of a request
     "receiver/conversation.py": "_hold",  # of a conversation's thread
-    "receiver/reconciler.py": "_logged",  # of a push: whatever it is, the pusher gets a report
+    "receiver/reconciler.py": "_logged",  # of the reconciler: nobody else does its rounds
     "toolbelt/command.py": "_run",  # of the aptible command
     "worker/operation.py": "_attempt",  # of an operation
 }

@@ -434,5 +434,5 @@ class TestARepository:
         assert (path / "HEAD").is_file()
 
 
-def _killed(path: Path, target: Path) -> None:
+def _killed(_path: Path, _target: Path) -> None:
     raise KeyboardInterrupt

@@ -170,7 +170,7 @@ def test_it_sweeps_once_and_then_looks_around_for_good(
 
 
 def test_it_outlives_whatever_a_round_raises(
-    store: Store, app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("receiver.reconciler._PERIOD_SECONDS", 0.01)
     monkeypatch.setattr("receiver.reconciler._SWEEP_SECONDS", 0.01)

@@ -151,7 +151,7 @@ def test_a_name_below_another_ref_is_refused(app: App) -> None:
     assert set(app.repository.remote_refs()) == {"refs/heads/a"}
 
 
-def test_a_procfile_of_900_mb_is_refused_before_it_is_read(app: App) -> None:
+def test_a_procfile_of_200_mb_is_refused_before_it_is_read(app: App) -> None:
     """Its pack is small; only its header may be looked at."""
     path = app.repository.path
     with (path / "Procfile").open("wb") as file:
