@@ -682,12 +682,12 @@ def test_a_service_that_dies_says_its_last_words(runtime: Runtime, busybox: Imag
     assert time.monotonic() - before < 5
     first, *lines = str(died.value).split("\n")
     assert "exit status 3" in first
-    assert lines == [*map(str, range(82, 101)), "cannot go on"]
+    assert lines == ["Its last lines:", *map(str, range(82, 101)), "cannot go on"]
 
 
 def test_a_service_that_dies_later_still_dies_in_time(runtime: Runtime, busybox: Image):
     container = runtime.start(shell(busybox, "sleep 0.7; exit 4"))
-    with pytest.raises(ContainerDied, match=r"exit status 4\. It printed nothing\."):
+    with pytest.raises(ContainerDied, match=r"exit status 4\.\nIt printed nothing\."):
         runtime.settle(container, seconds=30)
 
 
