@@ -130,6 +130,20 @@ def test_the_operations_own_end_is_no_lost_lease(store: Store, app: App) -> None
     keeper.check()
 
 
+def test_a_worker_that_slept_past_its_lease_asks_before_it_touches_anything(
+    store: Store, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own threads, frozen as well, have not noticed yet: none runs here."""
+    lease = take(store, app, seconds=SHORT)
+    keeper = LeaseKeeper(store.operations, lease, seconds=SHORT)
+    steal(store, app)
+    keeper.hold()  # within the time it may trust
+    slept = time.clock_gettime(time.CLOCK_BOOTTIME) + SHORT
+    monkeypatch.setattr("worker.lease_keeper._now", lambda: slept)
+    with pytest.raises(LeaseLost):
+        keeper.hold()
+
+
 class _Away:
     """A store that does not answer at first."""
 

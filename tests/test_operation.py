@@ -275,6 +275,24 @@ def test_an_engine_that_is_away_for_a_while_gets_the_old_release_back(platform: 
     assert "INFO: Rolled back: release 1 serves again." in platform.log(operation)
 
 
+def test_a_deploy_that_changed_nothing_waits_for_no_engine(platform: Platform) -> None:
+    """The Engine is away from the start: the pusher is told at once, not after a rollback."""
+
+    def away() -> None:
+        raise OperationFailed("The Docker Engine does not answer.")
+
+    for call in ("resolve", "start", "containers", "resume", "remove"):
+        platform.engine.on[call, "worker"] = away
+    operation = platform.deploy("two:1")
+    began = time.monotonic()
+    platform.work()
+
+    assert platform.status(operation) is OperationStatus.FAILED
+    assert time.monotonic() - began < 5
+    assert platform.engine.running() == ["id of library/one"]
+    assert "ERROR: The Docker Engine does not answer." in platform.log(operation)
+
+
 def test_a_cancel_that_takes_its_time_does_not_cost_the_lease(platform: Platform) -> None:
     pushed = PushedConfig("c" * 40, "web: x\n", "before_release: migrate\n")
     operation = platform.deploy(pushed=pushed)

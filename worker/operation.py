@@ -170,6 +170,12 @@ class OperationRun:
         """
         self._keeper.renew()  # the failure may be the work of whoever has the lease now
         release, configuration = self._live
+        if self._store.operations.point(self._operation.id) != BEGUN:
+            if release is not None:
+                self._log.info(
+                    f"Nothing was changed: release {release.number} serves on, as before."
+                )
+            return
         deadline, pause = time.monotonic() + _ROLL_BACK_SECONDS, 0.2
         while True:
             try:
