@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import resource
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any
@@ -13,7 +15,10 @@ from api.application import create_api
 from enclave.settings import Settings
 from enclave.store import Store, open_store
 from receiver.conversation import Conversations
-from receiver.http import GIT_PATH, GitOverHTTP
+from receiver.http import GIT_PATH, PLACE, GitOverHTTP
+from receiver.http_connections import guarded_http
+from receiver.listening import listen
+from receiver.places import Place, Places
 from receiver.reconciler import reconcile_forever
 from receiver.ssh import GitOverSSH
 
@@ -23,31 +28,44 @@ ASGI = Callable[
     Awaitable[None],
 ]
 
+logger = logging.getLogger(__name__)
+
 _GRACE_SECONDS = 5
+_FILES_A_CONNECTION = 8  # its own, the wire's two, pipes to a child or two, a view, Redis
+_BAD = 400
 
 
 def run_receiver(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Operations go on without the receiver."""
     settings.repositories.mkdir(parents=True, exist_ok=True)
+    _allow_many_files(settings)
     asyncio.run(_serve(settings, open_store(settings)))
 
 
 async def _serve(settings: Settings, store: Store) -> None:
+    places = Places(
+        settings.connections,
+        a_source=settings.connections_a_source,
+        waiting=settings.push_waiting,
+        failures=settings.login_failures,
+    )
     conversations = Conversations(store, settings)
-    ssh = await GitOverSSH(store, settings, conversations).start()
+    ssh = await GitOverSSH(store, settings, conversations, places).start()
     reconciler = asyncio.create_task(reconcile_forever(store, settings))
+    git = GitOverHTTP(store, settings, conversations, places)
     server = uvicorn.Server(
         uvicorn.Config(
-            _either(GitOverHTTP(store, settings, conversations), create_api(store, settings)),
-            host=settings.http_host,
-            port=settings.http_port,
+            _either(git, create_api(store, settings)),
+            http=guarded_http(places, settings),
             log_level="warning",
+            proxy_headers=bool(settings.proxies),
+            forwarded_allow_ips=settings.proxies,
             timeout_graceful_shutdown=_GRACE_SECONDS,
             server_header=False,
         )
     )
     try:
-        await server.serve()
+        await server.serve(sockets=[listen(settings.http_host, settings.http_port)])
     finally:
         reconciler.cancel()
         with suppress(asyncio.CancelledError):
@@ -55,15 +73,36 @@ async def _serve(settings: Settings, store: Store) -> None:
         ssh.close()
 
 
+def _allow_many_files(settings: Settings) -> None:
+    """Raise the limit of open files to what all places may need; say so when it cannot be."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    needed = (settings.connections + settings.push_waiting) * _FILES_A_CONNECTION
+    if hard < needed:
+        logger.warning("%d open files are allowed, %d may be needed: raise the limit", hard, needed)
+
+
 def _either(git: ASGI, api: ASGI) -> ASGI:
-    """Return the application that gives git's own paths to git, all others to the API."""
+    """Return the application that gives git's own paths to git, all others to the API.
+
+    A request that the API answers well has proved that its connection is worth its place.
+    """
 
     async def application(
         scope: Message,
         receive: Callable[[], Awaitable[Message]],
         send: Callable[[Message], Awaitable[None]],
     ) -> None:
-        is_git = scope["type"] == "http" and GIT_PATH.fullmatch(scope["path"])
-        await (git if is_git else api)(scope, receive, send)
+        place: Place | None = scope.get(PLACE)
+
+        async def send_and_prove(message: Message) -> None:
+            if place is not None and message.get("status", _BAD) < _BAD:
+                place.prove()
+            await send(message)
+
+        if scope["type"] == "http" and GIT_PATH.fullmatch(scope["path"]):
+            await git(scope, receive, send)
+        else:
+            await api(scope, receive, send_and_prove)
 
     return application

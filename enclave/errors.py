@@ -22,6 +22,7 @@ EnclaveError
 │   └── AmbiguousHandle             apps of several environments have that handle
 ├── MethodNotAllowed                that URL answers to other HTTP methods
 ├── UnsupportedMediaType            the request's body is of another type than the URL takes
+├── TooManyRequests                 more at a time, or more failures, than is served
 ├── OperationFailed                 a step of an operation failed; the log says this sentence
 │   ├── ImageUnavailable            the registry or the Engine could not give the image
 │   ├── CommandFailed               a before_release command
@@ -204,6 +205,13 @@ class UnsupportedMediaType(EnclaveError):
 
     code = "unsupported_media_type"
     status = 415
+
+
+class TooManyRequests(EnclaveError):
+    """One asker, or all together, ask for more at a time than is served."""
+
+    code = "too_many_requests"
+    status = 429
 
 
 class OperationFailed(EnclaveError):

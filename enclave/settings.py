@@ -51,14 +51,50 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(15.0, gt=1, description="a silent worker's app is free after it")
 
     keepalive_seconds: float = Field(5.0, gt=0, description="silence before a keep-alive")
-    push_bytes: int = Field(2 << 30, description="the largest pack")
-    push_seconds: float = Field(3600.0, description="wall clock for receiving one pack")
-    push_idle_seconds: float = Field(60.0, description="silence of a client that should be sending")
-    push_cpu_seconds: int = Field(600, description="CPU of one index-pack")
-    push_memory_bytes: int = Field(1 << 30, description="address space of one index-pack")
-    push_commands: int = Field(5000, description="refs in one push")
-    push_slots: int = Field(8, description="packs being indexed at a time")
-    free_disk_bytes: int = Field(256 << 20, description="a push is refused below it")
+    push_bytes: int = Field(2 << 30, gt=0, description="the largest pack")
+    push_objects: int = Field(2_000_000, gt=0, description="objects in one pack")
+    push_object_bytes: int = Field(1 << 30, gt=0, description="the largest object")
+    push_delta_bytes: int = Field(
+        256 << 20, gt=0, description="the largest object that comes as a delta, or is not a file"
+    )
+    push_seconds: float = Field(3600.0, gt=0, description="wall clock for receiving one pack")
+    push_idle_seconds: float = Field(
+        60.0, gt=0, description="silence of a client that should be sending; all of its commands"
+    )
+    push_cpu_seconds: int = Field(600, gt=0, description="CPU of one index-pack")
+    push_memory_bytes: int = Field(1 << 30, gt=0, description="address space of one index-pack")
+    push_commands: int = Field(5000, gt=0, description="refs in one push")
+    push_command_bytes: int = Field(2 << 20, gt=0, description="all commands of one push together")
+    push_options: int = Field(64, ge=0, description="push options in one push")
+    push_option_bytes: int = Field(64 << 10, ge=0, description="all push options together")
+    push_slots: int = Field(16, gt=0, description="packs being indexed at a time; as many fetches")
+    push_slots_a_user: int = Field(8, gt=0, description="of these, one user's")
+    slow_bytes: int = Field(
+        4096, ge=0, description="a second: who moves less makes room when all places are taken"
+    )
+    push_waiting: int = Field(
+        1000, gt=0, description="pushes at a time that only wait for their deploy"
+    )
+    free_disk_bytes: int = Field(256 << 20, ge=0, description="a push is refused below it")
+    repack_packs: int = Field(
+        20, ge=2, description="new packs of an app after which they are packed into one"
+    )
+
+    connections: int = Field(1024, gt=0, description="connections at a time, of one receiver")
+    connections_a_source: int = Field(128, gt=0, description="of these, from one address")
+    login_seconds: float = Field(
+        30.0, gt=0, description="from connecting to being logged in, or to a whole request's head"
+    )
+    idle_seconds: float = Field(
+        600.0, gt=0, description="an SSH connection on which nothing runs is closed after it"
+    )
+    login_failures: int = Field(
+        20, gt=0, description="failed logins from one address in a minute, before it must wait"
+    )
+    proxies: str = Field(
+        "", description="addresses whose X-Forwarded-For is believed, comma between"
+    )
+    receivers: int = Field(1, ge=1, le=64, description="receiver processes of `enclave up`")
 
     token_seconds: int = Field(7 * 24 * 3600, description="a token's life when none is asked for")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,3 +38,12 @@ class Objects:
             environment["GIT_OBJECT_DIRECTORY"] = str(self.quarantine)
             environment["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = str(self.repository / "objects")
         return environment
+
+
+def confine(child: subprocess.Popen[bytes], *, cpu_seconds: int, address_space: int) -> None:
+    """Limit what a child may use: seconds of CPU, bytes of memory (prlimit(2)).
+
+    It has run for a moment by then, but read nothing yet that a pusher chose.
+    """
+    resource.prlimit(child.pid, resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
+    resource.prlimit(child.pid, resource.RLIMIT_AS, (address_space, address_space))

@@ -8,7 +8,6 @@ the child, not the receiver.
 from __future__ import annotations
 
 import os
-import resource
 import select
 import subprocess
 import time
@@ -17,7 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from enclave.errors import AmbiguousCommitish, PushRefused
-from hooks.git import Objects
+from hooks.git import Objects, confine
 
 _SECONDS = 30.0  # for one answer
 _CPU_SECONDS = 60
@@ -46,8 +45,7 @@ class ObjectReader:
             stderr=subprocess.DEVNULL,
             bufsize=0,
         )
-        resource.prlimit(self._child.pid, resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))
-        resource.prlimit(self._child.pid, resource.RLIMIT_AS, (_ADDRESS_SPACE, _ADDRESS_SPACE))
+        confine(self._child, cpu_seconds=_CPU_SECONDS, address_space=_ADDRESS_SPACE)
         self._unread = b""
 
     def __enter__(self) -> Self:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 
 from dulwich.refs import Ref, check_ref_format
 
@@ -62,9 +64,11 @@ def judge(
     """
     judgement = Judgement(atomic)
     commits = PushedCommits(reader)
+    names = Counter(command.ref for command in commands)
+    stored = {command.ref for command in commands if not command.deletes}
     for command in sorted(commands, key=lambda each: each.ref != app.deploy_ref):
         try:
-            _check_name(command, commands)
+            _check_name(command, names, stored)
             _check_old_value(command, view)
             if command.ref == app.deploy_ref:
                 _judge_deploy(
@@ -82,7 +86,8 @@ def judge(
     return judgement
 
 
-def _check_name(command: RefUpdate, commands: Sequence[RefUpdate]) -> None:
+def _check_name(command: RefUpdate, names: Counter[str], stored: set[str]) -> None:
+    """Check a ref's name by itself, and beside the others: ``names`` of all, ``stored`` by it."""
     ref = command.ref
     if len(ref.encode()) > _MAX_REF_BYTES:
         raise PushRefused(f"the name is longer than {_MAX_REF_BYTES} bytes")
@@ -93,9 +98,11 @@ def _check_name(command: RefUpdate, commands: Sequence[RefUpdate]) -> None:
         raise PushRefused("only branches (refs/heads/) and tags (refs/tags/) are kept here")
     if short == "HEAD" or _LOOKS_LIKE_ID.fullmatch(short):
         raise PushRefused("the name would be taken for a commit: choose another")
-    for other in commands:
-        if ref.startswith(f"{other.ref}/") and not (command.deletes or other.deletes):
-            raise PushRefused(f"{other.ref} is in this push too: git keeps one of the two names")
+    if names[ref] > 1:
+        raise PushRefused("the same ref twice in one push")
+    above = next((each for each in map(str, PurePosixPath(ref).parents) if each in stored), None)
+    if above is not None and not command.deletes:
+        raise PushRefused(f"{above} is in this push too: git keeps one of the two names")
 
 
 def _check_old_value(command: RefUpdate, view: RefsView) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from enclave.app import App
@@ -76,11 +77,18 @@ class Accepted:
 
 
 def judge_and_commit(
-    store: Store, app: App, user: User, push: PushCommands, quarantine: Quarantine
+    store: Store,
+    app: App,
+    user: User,
+    push: PushCommands,
+    quarantine: Quarantine,
+    *,
+    committing: Callable[[], None],
 ) -> Accepted:
     """Judge a push and commit what passes; again when another push changed what was judged.
 
     The objects are the repository's before the transaction, so no stored ref lacks its objects.
+    ``committing`` is called before the transaction is sent: from then on refs may have moved.
     Raises ``PushRefused``, or ``StoreUnavailable`` when nobody knows whether the push holds.
     """
     push_id = uuid.uuid4().hex
@@ -104,6 +112,7 @@ def judge_and_commit(
             quarantine.keep()
             kept = True
         request = _transaction(push_id, app, user, judgement, view)
+        committing()
         outcome = store.pushes.accept(request)
         if not outcome.judge_again:
             operation = request.operation if outcome.operation_id is not None else None

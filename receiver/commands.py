@@ -13,8 +13,17 @@ from enclave.operation import RefUpdate
 
 _MAX_LINE_BYTES = 4096
 _MAX_DROPPED_BYTES = 64 << 20  # of the commands of a push that is refused already
-_MAX_OPTIONS = 64
-_MAX_OPTION_BYTES = 4096
+_OBJECT_FORMAT = b"object-format="
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLimits:
+    """How much a client may say before its pack: counts, and bytes of all together."""
+
+    commands: int
+    command_bytes: int
+    options: int
+    option_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +50,20 @@ class _Unread(PushRefused):
 
 
 def read_commands(
-    protocol: Protocol, *, most: int, agreed: Callable[[frozenset[bytes]], None] = _nothing
+    protocol: Protocol,
+    limits: CommandLimits,
+    *,
+    agreed: Callable[[frozenset[bytes]], None] = _nothing,
 ) -> PushCommands | None:
     """Read commands up to the flush packet, and push options if they were agreed on.
 
     None when the client wants nothing. ``agreed`` hears the capabilities as soon as they are
-    known. Raises ``PushRefused`` for what breaks the protocol or ``most`` (of commands, and as many
-    shallow lines): the conversation cannot go on after that. The commands are read to their end
-    all the same, within bounds: a client does not listen before it has sent them.
+    known. Raises ``PushRefused`` for what breaks the protocol or the limits: the conversation
+    cannot go on after that. The commands are read to their end all the same, within bounds: a
+    client does not listen before it has sent them.
     """
     try:
-        return _read(protocol, most, agreed)
+        return _read(protocol, limits, agreed)
     except _Unread as unread:
         dropped = 0
         while dropped < _MAX_DROPPED_BYTES and (line := protocol.read_pkt_line()):
@@ -60,13 +72,14 @@ def read_commands(
 
 
 def _read(
-    protocol: Protocol, most: int, agreed: Callable[[frozenset[bytes]], None]
+    protocol: Protocol, limits: CommandLimits, agreed: Callable[[frozenset[bytes]], None]
 ) -> PushCommands | None:
     commands: list[RefUpdate] = []
     capabilities: frozenset[bytes] = frozenset()
-    shallow = 0
+    shallow = size = 0
     line = protocol.read_pkt_line()
     while line:
+        size += len(line)
         if len(line) > _MAX_LINE_BYTES:
             raise _Unread(f"a command is longer than {_MAX_LINE_BYTES} bytes")
         if line.startswith(b"shallow "):
@@ -76,17 +89,21 @@ def _read(
                 line, words = _first_line(line)
                 capabilities = frozenset(words)
                 agreed(capabilities)
+                _check_object_format(capabilities)
             commands.append(_command(line))
-        if len(commands) > most:
-            raise _Unread(f"more than {most} refs in one push: push them in parts")
-        if shallow > most:
+        if len(commands) > limits.commands:
+            raise _Unread(f"more than {limits.commands} refs in one push: push them in parts")
+        if shallow > limits.commands:
             raise _Unread("a shallow clone of too many parts: git fetch --unshallow first")
+        if size > limits.command_bytes:
+            raise _Unread(
+                f"the refs of one push take more than {limits.command_bytes} bytes: "
+                "push them in parts"
+            )
         line = protocol.read_pkt_line()
     if not commands:
         return None
-    if len({command.ref for command in commands}) < len(commands):
-        raise PushRefused("the same ref twice in one push")
-    options = _read_options(protocol) if b"push-options" in capabilities else ()
+    options = _read_options(protocol, limits) if b"push-options" in capabilities else ()
     return PushCommands(tuple(commands), capabilities, options, shallow > 0)
 
 
@@ -94,6 +111,12 @@ def _first_line(line: bytes) -> tuple[bytes, list[bytes]]:
     if line.count(b"\0") != 1:
         raise _Unread("the first command names no capabilities")
     return extract_capabilities(line)
+
+
+def _check_object_format(capabilities: frozenset[bytes]) -> None:
+    asked = [word for word in capabilities if word.startswith(_OBJECT_FORMAT)]
+    if any(word != _OBJECT_FORMAT + b"sha1" for word in asked):
+        raise _Unread("repositories here are of SHA-1 objects (object-format=sha1)")
 
 
 def _command(line: bytes) -> RefUpdate:
@@ -108,12 +131,15 @@ def _command(line: bytes) -> RefUpdate:
         raise _Unread("a ref's name is not UTF-8") from error
 
 
-def _read_options(protocol: Protocol) -> tuple[str, ...]:
+def _read_options(protocol: Protocol, limits: CommandLimits) -> tuple[str, ...]:
     options: list[str] = []
+    size = 0
     for line in protocol.read_pkt_seq():
-        if len(options) == _MAX_OPTIONS or len(line) > _MAX_OPTION_BYTES:
+        size += len(line)
+        if len(options) == limits.options or size > limits.option_bytes:
             raise _Unread(
-                f"at most {_MAX_OPTIONS} push options of {_MAX_OPTION_BYTES} bytes are taken"
+                f"at most {limits.options} push options of {limits.option_bytes} bytes together "
+                "are taken"
             )
         options.append(line.rstrip(b"\n").decode("utf-8", "replace"))
     return tuple(options)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from dulwich.protocol import Protocol
 
 from enclave.access import permitted_app_by_name
 from enclave.app import App
-from enclave.errors import Forbidden, NotFound, StoreUnavailable
+from enclave.errors import Forbidden, NotFound, StoreUnavailable, TooManyRequests
 from enclave.people import Role, User
 from enclave.settings import Settings
 from enclave.store import Store
@@ -22,6 +24,7 @@ from receiver.fetch import Fetch
 from receiver.push import Push
 from receiver.report import Report
 from receiver.repository import AppRepository, ensure_repository
+from receiver.slots import Slots
 from receiver.wire import Wire
 
 logger = logging.getLogger(__name__)
@@ -37,20 +40,20 @@ class GitService(StrEnum):
 STORE_AWAY = "The server's store does not answer at the moment: try again in a minute."
 """What a client is told; the store's own words name paths and go to the log."""
 
-_STORE_LOST = {
-    GitService.UPLOAD_PACK: STORE_AWAY,
-    GitService.RECEIVE_PACK: (
-        "the server lost its store; whether this push holds is not known. "
-        "Push again: it tells the truth."
-    ),
-}
+_STORE_LOST = (
+    "the server lost its store; whether this push holds is not known. "
+    "Push again: it tells the truth."
+)
+_NOT_FOLLOWED = "the deploy goes on without you. Push again to see its log, or what became of it."
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """What a transport has found out. ``stateless``: smart HTTP, one request of a conversation.
 
-    ``advertise`` is HTTP's first request, which only lists the refs.
+    ``advertise`` is HTTP's first request, which only lists the refs. ``waiting`` is entered while
+    the client only waits for a deploy, and may raise ``TooManyRequests``. ``id`` is what our log
+    and the client call this conversation (gitprotocol-capabilities(5), session-id).
     """
 
     service: GitService
@@ -58,6 +61,8 @@ class Request:
     user: User
     stateless: bool = False
     advertise: bool = False
+    waiting: Callable[[], AbstractContextManager[None]] = nullcontext
+    id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
 
 
 class Conversations:
@@ -66,8 +71,9 @@ class Conversations:
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
         self._settings = settings
-        self._push_slots = threading.BoundedSemaphore(settings.push_slots)
-        self._fetch_slots = threading.BoundedSemaphore(settings.push_slots)
+        most, share, slow = settings.push_slots, settings.push_slots_a_user, settings.slow_bytes
+        self._push_slots = Slots(most, share=share, slow=slow)
+        self._fetch_slots = Slots(most, share=share, slow=slow)
 
     def admit(self, user: User, environment: str, app: str, service: GitService) -> Request:
         """Check that the user may do this there. Raises ``NotFound``, for strangers too.
@@ -91,17 +97,22 @@ class Conversations:
     def _hold(self, request: Request, wire: Wire) -> None:
         protocol = wire.protocol()
         report = Report(protocol)
+        told = (request.service, request.id, request.app.name)
         try:
             self._speak(request, wire, protocol, report)
-        except (HangupException, GitProtocolError, ConnectionError) as error:
-            logger.info("%s of %s ended early: %s", request.service, request.app.name, error)
+        except (HangupException, ConnectionError) as error:
+            logger.info("%s %s of %s ended early: %s", *told, error)
+        except GitProtocolError as error:
+            logger.info("%s %s of %s: %s", *told, error)
+            _say_goodbye(report, "protocol error: this is not what git says here")
         except StoreUnavailable as error:
-            logger.warning("%s of %s: %s", request.service, request.app.name, error)
-            _say_goodbye(report, _STORE_LOST[request.service])
+            logger.warning("%s %s of %s: %s", *told, error)
+            _say_goodbye(report, _STORE_LOST if report.in_doubt else STORE_AWAY)
+        except TooManyRequests as error:
+            _say_goodbye(report, f"{error}: {_NOT_FOLLOWED}" if report.in_doubt else str(error))
         except Exception:  # the outermost frame of this thread
-            reference = uuid.uuid4().hex[:12]
-            logger.exception("conversation %s failed", reference)
-            _say_goodbye(report, f"internal error {reference}: tell the server's operator")
+            logger.exception("%s %s of %s failed", *told)
+            _say_goodbye(report, f"internal error {request.id}: tell the server's operator")
         finally:
             wire.finish()
 
@@ -112,7 +123,8 @@ class Conversations:
         if request.service is GitService.UPLOAD_PACK:
             head = request.app.deploy_ref
             fetch = Fetch(path, refs, head, request.stateless, request.advertise)
-            fetch.handle(wire, report, self._settings, self._fetch_slots)
+            with self._fetch_slots.taken(request.user.id, wire):
+                fetch.handle(wire, idle=self._settings.push_idle_seconds)
             return
         repository = AppRepository(path, refs)
         try:
@@ -139,6 +151,6 @@ class Conversations:
 def _say_goodbye(report: Report, sentence: str) -> None:
     """Tell the client why the conversation ends, if it still listens."""
     try:
-        report.end_without_verdict(sentence)
+        report.fail(sentence)
     except (GitProtocolError, OSError):
         logger.info("the client was gone before it could be told")

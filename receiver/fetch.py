@@ -1,49 +1,27 @@
-"""Clone and fetch: git's own upload-pack over our refs (SPEC 2.12).
+"""Clone and fetch: git's own upload-pack in a view of the repository (SPEC 2.12).
 
-It streams the stored packs, where dulwich would unpack them into the receiver's memory. The refs
-are in the store and not on disk; so each fetch has a *view*, a folder that git takes for the
-repository: HEAD and the refs as they are at this moment, and the real objects.
+It streams the stored packs, where dulwich would unpack them into the receiver's memory.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import resource
 import signal
 import subprocess
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from enclave.settings import Settings
-from hooks.git import Objects
-from receiver.report import Report
-from receiver.repository import VIEW
+from hooks.git import Objects, confine
+from receiver.view import view
 from receiver.wire import Wire
 
 logger = logging.getLogger(__name__)
 
-_SLOT_SECONDS = 60
 _SECONDS = 3600  # for one fetch, however slow its client is
 _CPU_SECONDS = 600
 _ADDRESS_SPACE = 1 << 30
-# Packs are mapped in small windows, so that one larger than the address space can be sent; large
-# blobs are copied and never compared (git-config(1)).
-_CONFIG = """\
-[core]
-\trepositoryformatversion = 0
-\tbare = true
-\tbigFileThreshold = 8m
-\tpackedGitWindowSize = 32m
-\tpackedGitLimit = 256m
-[pack]
-\tthreads = 1
-\twindowMemory = 64m
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,53 +36,34 @@ class Fetch:
     stateless: bool
     advertise: bool
 
-    def handle(
-        self, wire: Wire, report: Report, settings: Settings, slots: threading.Semaphore
-    ) -> None:
+    def handle(self, wire: Wire, *, idle: float) -> None:
         """Let git speak on the wire to the end. Protocol version 0, whatever the client offers."""
-        if not slots.acquire(timeout=_SLOT_SECONDS):
-            report.end_without_verdict("too many fetches at a time: try again in a minute")
-            return
-        try:
-            with self._view() as view:
-                self._upload_pack(view, wire, idle=settings.push_idle_seconds)
-        finally:
-            slots.release()
+        wire.has_last_word = False  # what git says in mid-pack, nobody may add to
+        with view(self.repository, self.refs, self.head) as objects:
+            self._upload_pack(objects, wire, idle=idle)
 
-    @contextmanager
-    def _view(self) -> Iterator[Path]:
-        with TemporaryDirectory(prefix=VIEW, dir=self.repository) as folder:
-            view = Path(folder)
-            (view / "refs").mkdir()
-            (view / "HEAD").write_text(f"ref: {self.head}\n", "utf-8")
-            (view / "config").write_text(_CONFIG)
-            lines = [f"{commit} {ref}\n" for ref, commit in sorted(self.refs.items())]
-            (view / "packed-refs").write_text("".join(lines), "utf-8")
-            yield view
-
-    def _upload_pack(self, view: Path, wire: Wire, *, idle: float) -> None:
+    def _upload_pack(self, objects: Objects, wire: Wire, *, idle: float) -> None:
         child = subprocess.Popen(
             [
                 *("git", "upload-pack", "--strict", f"--timeout={max(1, int(idle))}"),
                 *(["--stateless-rpc"] if self.stateless else []),
                 *(["--advertise-refs"] if self.advertise else []),
-                str(view),
+                str(objects.repository),
             ],
-            env=Objects(view, shared=self.repository / "objects").environment(),
+            env=objects.environment(),
             stdin=wire.handler_end.fileno(),
             stdout=wire.handler_end.fileno(),
             stderr=subprocess.PIPE,
             process_group=0,
         )
-        resource.prlimit(child.pid, resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))
-        resource.prlimit(child.pid, resource.RLIMIT_AS, (_ADDRESS_SPACE, _ADDRESS_SPACE))
         try:
+            confine(child, cpu_seconds=_CPU_SECONDS, address_space=_ADDRESS_SPACE)
             _, errors = child.communicate(timeout=_SECONDS)
         except subprocess.TimeoutExpired:
             logger.info("a fetch from %s took too long", self.repository.name)
         else:
             if child.returncode != 0:
-                said = errors.decode("utf-8", "replace").strip()
+                said = wire.broken_off or errors.decode("utf-8", "replace").strip()
                 logger.info("a fetch from %s ended early: %s", self.repository.name, said)
         finally:
             if child.returncode is None:

@@ -1,7 +1,7 @@
 """Git over smart HTTP (gitprotocol-http(5)), as a plain ASGI application beside the API.
 
 ``GET ENV/APP.git/info/refs?service=…`` lists the refs, ``POST ENV/APP.git/git-…-pack`` holds one
-request of a conversation. The password is a token.
+request of a conversation. The password is a token; a Bearer token does as well.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import logging
 import re
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
@@ -22,9 +22,10 @@ from dulwich.protocol import pkt_line
 
 from enclave.errors import (
     EnclaveError,
+    Forbidden,
     MethodNotAllowed,
-    NotFound,
     StoreUnavailable,
+    TooManyRequests,
     Unauthenticated,
     UnsupportedMediaType,
 )
@@ -32,8 +33,9 @@ from enclave.people import User
 from enclave.settings import Settings
 from enclave.store import Store
 from enclave.tokens import verify_token
-from receiver.conversation import STORE_AWAY, Conversations, Request
+from receiver.conversation import STORE_AWAY, Conversations, GitService, Request
 from receiver.paths import read_path
+from receiver.places import Place, Places
 from receiver.pump import CHUNK, pump
 
 logger = logging.getLogger(__name__)
@@ -42,8 +44,20 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-GIT_PATH = re.compile(r"/(?P<path>[^/]+/[^/]+)/(?P<what>info/refs|git-(?:upload|receive)-pack)")
-_CHALLENGE = (b"www-authenticate", b'Basic realm="Enclave: a token as the password"')
+GIT_PATH = re.compile(r"/(?P<path>[^/]+/[^/]+)/(?P<what>info/refs|git-[a-z-]+|HEAD|objects/.+)")
+"""The last two are what a client of the dumb protocol asks for."""
+
+PLACE = "enclave.place"
+"""The key of a request's scope under which its connection's ``Place`` is."""
+
+_CHALLENGE = (
+    b"www-authenticate",
+    b'Basic realm="Enclave: a token as the password", charset="UTF-8"',
+)
+_ADVERTISES = "info/refs"
+_GZIP = ("gzip", "x-gzip")
+_METHODS = {True: ("GET", "HEAD", "OPTIONS"), False: ("POST", "OPTIONS")}
+_NO_DUMB = "Only smart HTTP is spoken here: git 1.6.6 or newer, without GIT_SMART_HTTP=0."
 _DRAIN_SECONDS = 30.0
 _NEVER_CACHE = (b"cache-control", b"no-cache, max-age=0, must-revalidate")
 
@@ -51,62 +65,68 @@ _NEVER_CACHE = (b"cache-control", b"no-cache, max-age=0, must-revalidate")
 class GitOverHTTP:
     """The ASGI application for the paths that ``GIT_PATH`` matches."""
 
-    def __init__(self, store: Store, settings: Settings, conversations: Conversations) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, conversations: Conversations, places: Places
+    ) -> None:
         self._store = store
         self._settings = settings
         self._conversations = conversations
+        self._places = places
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
+        asked = _Asked(scope)
+        if asked.method == "OPTIONS":
+            await _answer(send, 200, "", [asked.allowed])
+            return
         try:
-            request = await self._admit(scope)
+            request = await self._admit(asked)
         except StoreUnavailable as error:
             logger.warning("a conversation could not begin", exc_info=True)
             await _answer(send, error.status, f"{STORE_AWAY}\n", [])
             return
         except EnclaveError as error:
-            challenge = [_CHALLENGE] if isinstance(error, Unauthenticated) else []
-            await _answer(send, error.status, f"{error}\n", challenge)
+            await _answer(send, error.status, f"{error}\n", _headers(error, asked))
             return
-        body = _Body(receive, gzipped=_header(scope, b"content-encoding") == "gzip")
+        if asked.method == "HEAD":
+            await send(_start(request))
+            await send({"type": "http.response.body", "body": b""})
+            return
+        body = _Body(receive, gzipped=asked.header(b"content-encoding") in _GZIP)
         await self._converse(request, body, send)
 
-    async def _admit(self, scope: Message) -> Request:
-        match = GIT_PATH.fullmatch(scope["path"])
-        if match is None:
-            raise NotFound("Repository not found, or you may not use it.")
-        advertise = match["what"] == "info/refs"
-        query = parse_qs(scope["query_string"].decode("latin-1"))
-        service = query.get("service", [""])[0] if advertise else match["what"]
-        if scope["method"] != ("GET" if advertise else "POST"):
-            raise MethodNotAllowed("git asks with GET info/refs and POST git-…-pack")
-        wanted = f"application/x-{service}-request"
-        if not advertise and _header(scope, b"content-type") != wanted:
+    async def _admit(self, asked: _Asked) -> Request:
+        """Check everything that can be checked before git speaks; raises what to answer."""
+        if asked.method not in _METHODS[asked.advertises]:
+            raise MethodNotAllowed(f"this address answers to {asked.allowed[1].decode()}")
+        wanted = f"application/x-{asked.service}-request"
+        if not asked.advertises and asked.header(b"content-type") != wanted:
             raise UnsupportedMediaType(f"the content type must be {wanted}")
-        user = await asyncio.to_thread(self._authenticate, scope)
-        known, environment, app = read_path(service, match["path"])
+        if asked.header(b"content-encoding") not in ("", "identity", *_GZIP):
+            raise UnsupportedMediaType("the content encoding must be gzip, or none")
+        user = await self._authenticate(asked)
+        if asked.place is not None:
+            asked.place.prove()
+        known, environment, app = read_path(asked.service or GitService.UPLOAD_PACK, asked.path)
         request = await asyncio.to_thread(self._conversations.admit, user, environment, app, known)
-        return replace(request, stateless=True, advertise=advertise)
+        if not asked.service:
+            raise Forbidden(_NO_DUMB)
+        waiting = asked.place.waiting if asked.place is not None else nullcontext
+        return replace(request, stateless=True, advertise=asked.advertises, waiting=waiting)
 
-    def _authenticate(self, scope: Message) -> User:
-        """Return whose token the Basic password is; the user name does not matter."""
-        kind, _, encoded = _header(scope, b"authorization").partition(" ")
-        if kind.lower() != "basic":
-            raise Unauthenticated("Authentication required: use a token as the password.")
+    async def _authenticate(self, asked: _Asked) -> User:
+        """Return whose token came along. Raises ``Unauthenticated`` or ``TooManyRequests``."""
+        token = asked.token()
+        self._places.check_failures(asked.source)
         try:
-            password = base64.b64decode(encoded, validate=True).decode().partition(":")[2]
-        except (binascii.Error, UnicodeDecodeError) as error:
-            raise Unauthenticated("The Authorization header cannot be read.") from error
-        return verify_token(self._store, password)
+            return await asyncio.to_thread(verify_token, self._store, token)
+        except Unauthenticated:
+            self._places.failed(asked.source)
+            raise
 
     async def _converse(self, request: Request, body: _Body, send: Send) -> None:
         wire = self._conversations.start(request)
-        kind = "advertisement" if request.advertise else "result"
-        headers = [
-            (b"content-type", f"application/x-{request.service}-{kind}".encode()),
-            _NEVER_CACHE,
-        ]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send(_start(request))
         if request.advertise:
             banner = pkt_line(f"# service={request.service}\n".encode()) + pkt_line(None)
             await _send_body(send, banner)
@@ -122,6 +142,44 @@ class GitOverHTTP:
             await send({"type": "http.response.body", "body": b""})
         except (ConnectionError, OSError) as error:
             logger.info("the client of %s went away: %s", request.app.name, error)
+
+
+class _Asked:
+    """What a request asks for, as far as its head tells."""
+
+    def __init__(self, scope: Message) -> None:
+        self._scope = scope
+        match = GIT_PATH.fullmatch(scope["path"])
+        self.path, what = (match["path"], match["what"]) if match else ("", "")
+        self.method: str = scope["method"]
+        self.advertises = not what.startswith("git-")
+        query = parse_qs(scope["query_string"].decode("latin-1"))
+        self.service = what if not self.advertises else query.get("service", [""])[0]
+        if what != _ADVERTISES and self.advertises:
+            self.service = ""
+        self.allowed = (b"allow", ", ".join(_METHODS[self.advertises]).encode())
+        self.place: Place | None = scope.get(PLACE)
+        self.source: str = (scope.get("client") or ("",))[0]
+
+    def header(self, name: bytes) -> str:
+        """Return a header's value, empty when there is none."""
+        headers: list[tuple[bytes, bytes]] = self._scope["headers"]
+        return next((value for key, value in headers if key == name), b"").decode("latin-1")
+
+    def token(self) -> str:
+        """Return the Basic password, or the Bearer token. Raises ``Unauthenticated``."""
+        kind, _, credentials = self.header(b"authorization").partition(" ")
+        match kind.lower():
+            case "bearer":
+                return credentials.strip()
+            case "basic":
+                try:
+                    return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
+                except (binascii.Error, UnicodeDecodeError) as error:
+                    words = "The Authorization header cannot be read."
+                    raise Unauthenticated(words) from error
+            case _:
+                raise Unauthenticated("Authentication required: use a token as the password.")
 
 
 class _Body:
@@ -181,9 +239,24 @@ class _Body:
             raise ConnectionResetError("the body is not gzip") from error
 
 
-def _header(scope: Message, name: bytes) -> str:
-    value: bytes = next((value for key, value in scope["headers"] if key == name), b"")
-    return value.decode("latin-1")
+def _start(request: Request) -> Message:
+    kind = "advertisement" if request.advertise else "result"
+    headers = [
+        (b"content-type", f"application/x-{request.service}-{kind}".encode()),
+        _NEVER_CACHE,
+    ]
+    return {"type": "http.response.start", "status": 200, "headers": headers}
+
+
+def _headers(error: EnclaveError, asked: _Asked) -> list[tuple[bytes, bytes]]:
+    """Return the headers that HTTP wants beside a status (RFC 9110)."""
+    if isinstance(error, Unauthenticated):
+        return [_CHALLENGE]
+    if isinstance(error, MethodNotAllowed):
+        return [asked.allowed]
+    if isinstance(error, TooManyRequests):
+        return [(b"retry-after", b"60")]
+    return []
 
 
 async def _send_body(send: Send, data: bytes) -> None:

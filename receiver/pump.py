@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -24,9 +25,10 @@ async def pump(wire: Wire, read: Read, write: Write, *, idle: float, gone: Gone 
 
     ``read`` returns ``b""`` at the end of the client's input; ``write`` returns when the client
     can take more; ``gone`` returns when the client has vanished. ``idle`` is for how many seconds
-    a client may be silent that the handler waits for. The last word does not wait for the client's
-    input to end. A client that vanishes closes the wire, which the handler notices at its next
-    write. Raises ``ConnectionError`` for a client that is gone.
+    a client may be silent that the handler waits for; ``wire.deadline`` is the end of all waiting.
+    The last word does not wait for the client's input to end. A client that vanishes closes the
+    wire, which the handler notices at its next write. Raises ``ConnectionError`` for a client that
+    is gone.
     """
     incoming = asyncio.ensure_future(_incoming(wire, read, idle))
     outgoing = asyncio.ensure_future(_outgoing(wire, write))
@@ -47,19 +49,24 @@ async def pump(wire: Wire, read: Read, write: Write, *, idle: float, gone: Gone 
 async def _incoming(wire: Wire, read: Read, idle: float) -> None:
     loop = asyncio.get_running_loop()
     reading: asyncio.Future[bytes] | None = None
+    heard = time.monotonic()
     try:
         while True:
             reading = reading or asyncio.ensure_future(read())
-            done, _ = await asyncio.wait({reading}, timeout=idle)
+            until = min(heard + idle, wire.deadline)
+            done, _ = await asyncio.wait({reading}, timeout=max(0.0, until - time.monotonic()))
+            late = time.monotonic() > wire.deadline
+            if late or (not done and wire.expecting):
+                wire.timed_out = True
+                return
+            heard = time.monotonic()
             if not done:
-                if wire.expecting:
-                    wire.timed_out = True
-                    return
                 continue
             data, reading = reading.result(), None
             if not data:
                 return
             await loop.sock_sendall(wire.transport_end, data)
+            wire.moved(len(data))
     finally:
         wire.end_input()
         if reading is not None:
@@ -68,7 +75,10 @@ async def _incoming(wire: Wire, read: Read, idle: float) -> None:
 
 async def _outgoing(wire: Wire, write: Write) -> None:
     while data := await _spoken(wire):
+        wire.sending = True
         await write(data)
+        wire.sending = False
+        wire.moved(len(data))
 
 
 async def _spoken(wire: Wire) -> bytes:

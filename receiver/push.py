@@ -6,7 +6,10 @@ objects, and reports ``ok`` for refs it did not store.
 
 from __future__ import annotations
 
-import threading
+import logging
+import math
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,15 +22,19 @@ from enclave.operation import OperationStatus
 from enclave.settings import Settings
 from enclave.store import Store
 from receiver.acceptance import judge_and_commit
-from receiver.commands import PushCommands, read_commands
+from receiver.commands import CommandLimits, PushCommands, read_commands
 from receiver.follow import follow_operation
+from receiver.index_pack import Talk
 from receiver.quarantine import Quarantine
 from receiver.report import Report
 from receiver.repository import AppRepository, OneRepository
+from receiver.slots import Slots
 from receiver.wire import Wire
 
 if TYPE_CHECKING:
     from receiver.conversation import Request
+
+logger = logging.getLogger(__name__)
 
 SHALLOW = (
     "ERROR: This clone is shallow: part of its history is missing.",
@@ -38,7 +45,8 @@ SHALLOW = (
 class Push(ReceivePackHandler):
     """One client's push. ``handle`` tells the story; nothing it raises loses an accepted push.
 
-    What it raises ends without a verdict (``Conversations``): refs may have moved by then.
+    Whatever it raises, ``Conversations`` tells the client: as a refusal of every ref until refs may
+    have moved, without a verdict after that. ``report`` knows which.
     """
 
     def __init__(
@@ -52,7 +60,7 @@ class Push(ReceivePackHandler):
         path: Path,
         store: Store,
         settings: Settings,
-        slots: threading.Semaphore,
+        slots: Slots,
     ) -> None:
         super().__init__(
             OneRepository(repository),
@@ -61,7 +69,7 @@ class Push(ReceivePackHandler):
             stateless_rpc=request.stateless,
             advertise_refs=request.advertise,
         )
-        self._app, self._user = request.app, request.user
+        self._request, self._app, self._user = request, request.app, request.user
         self._report, self._wire, self._path = report, wire, path
         self._store, self._settings, self._slots = store, settings, slots
 
@@ -70,6 +78,7 @@ class Push(ReceivePackHandler):
         return [
             *(b"report-status", b"report-status-v2", b"side-band-64k", b"delete-refs", b"quiet"),
             *(b"atomic", b"ofs-delta", b"push-options", b"object-format=sha1"),
+            b"session-id=" + self._request.id.encode(),
             capability_agent(),
         ]
 
@@ -79,15 +88,25 @@ class Push(ReceivePackHandler):
             self._advertise()
         if self.advertise_refs:
             return
-        report = self._report
+        report, settings = self._report, self._settings
+        limits = CommandLimits(
+            settings.push_commands,
+            settings.push_command_bytes,
+            settings.push_options,
+            settings.push_option_bytes,
+        )
+        self._wire.deadline = time.monotonic() + settings.push_idle_seconds
         try:
-            push = read_commands(self.proto, most=self._settings.push_commands, agreed=report.agree)
+            push = read_commands(self.proto, limits, agreed=report.agree)
         except PushRefused as refusal:
             report.end_without_verdict(str(refusal))
             return
+        self._wire.deadline = math.inf
         if push is None:
             return
+        report.expect(command.ref for command in push.commands)
         verdicts = self._receive(push, report)
+        logger.info("push %s to %s: %s", self._request.id, self._app.name, _summary(verdicts))
         report.finish(verdicts.pop("", None) or "ok", verdicts)
 
     def _advertise(self) -> None:
@@ -115,7 +134,10 @@ class Push(ReceivePackHandler):
                 report.say(SHALLOW)
                 return dict.fromkeys(refs, "shallow clone: git fetch --unshallow first")
             try:
-                accepted = judge_and_commit(self._store, self._app, self._user, push, quarantine)
+                accepted = judge_and_commit(
+                    *(self._store, self._app, self._user, push, quarantine),
+                    committing=report.doubt,
+                )
             except PushRefused as refusal:
                 return dict.fromkeys(refs, str(refusal))
         report.say(accepted.words(self._app))
@@ -131,21 +153,24 @@ class Push(ReceivePackHandler):
                 self._wire,
                 self._settings,
                 self._slots,
+                user_id=self._user.id,
+                talk=Talk(report.keep_alive, report.progress, early=not self.stateless_rpc),
                 strict=not push.shallow,
-                # Over HTTP nothing may be said before the request has been read to its end.
-                silence=_nothing if self.stateless_rpc else report.keep_alive,
             )
 
     def _follow(self, operation_id: int, report: Report) -> str | None:
         """Show the deploy's log to its end. Returns None when it succeeded, else the reason."""
         report.say(["INFO: Initiating deploy..."])
-        operation = follow_operation(
-            self._store, operation_id, report, silence=self._settings.keepalive_seconds
-        )
+        with self._request.waiting():
+            operation = follow_operation(
+                self._store, operation_id, report, silence=self._settings.keepalive_seconds
+            )
         if operation.status is OperationStatus.SUCCEEDED:
             return None
         return "deploy cancelled" if operation.cancelled else f"deploy failed: {operation.message}"
 
 
-def _nothing() -> None:
-    """Stay silent."""
+def _summary(verdicts: Mapping[str, str | None]) -> str:
+    """Return what became of a push in a line for our log."""
+    refused = [f"{ref} {reason}" for ref, reason in verdicts.items() if reason is not None]
+    return f"{len(verdicts) - len(refused)} ok; {'; '.join(refused[:5]) or 'none refused'}"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from enclave.errors import EnclaveError
 from enclave.settings import Settings
 from enclave.store import Store
-from receiver.quarantine import sweep
+from receiver.leftovers import sweep
 
 logger = logging.getLogger(__name__)
 

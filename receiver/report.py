@@ -24,6 +24,8 @@ class Report:
 
     def __init__(self, protocol: Protocol, capabilities: Iterable[bytes] = ()) -> None:
         self._protocol = protocol
+        self._refs: tuple[str, ...] = ()
+        self.in_doubt = False
         self.agree(capabilities)
 
     def agree(self, capabilities: Iterable[bytes]) -> None:
@@ -31,6 +33,15 @@ class Report:
         words = set(capabilities)
         self._side_band = b"side-band-64k" in words
         self._wants_status = bool(words & {b"report-status", b"report-status-v2"})
+        self._quiet = b"quiet" in words
+
+    def expect(self, refs: Iterable[str]) -> None:
+        """From now on the client waits for a verdict on each of these refs."""
+        self._refs = tuple(refs)
+
+    def doubt(self) -> None:
+        """From now on refs may have moved: a failure is no verdict."""
+        self.in_doubt = True
 
     def say(self, lines: Iterable[str]) -> None:
         """Show lines to the person at the other end, each behind ``remote:``."""
@@ -38,10 +49,25 @@ class Report:
         if self._side_band and text:
             self._protocol.write_sideband(PROGRESS, text.encode())
 
+    def progress(self, line: bytes) -> None:
+        """Show a line of git's own progress, unless the client asked for quiet."""
+        if self._side_band and not self._quiet:
+            self._protocol.write_sideband(PROGRESS, line)
+
     def keep_alive(self) -> None:
         """Send a packet that means nothing, so that nobody between takes silence for death."""
         if self._side_band:
             self._protocol.write(_KEEPALIVE)
+
+    def fail(self, why: str) -> None:
+        """End the conversation with a failure that is no fault of the client's.
+
+        As long as nothing can have moved, that is a verdict: every ref is refused.
+        """
+        if self._refs and self._wants_status and not self.in_doubt:
+            self.finish(why, dict.fromkeys(self._refs, why))
+        else:
+            self.end_without_verdict(why)
 
     def end_without_verdict(self, why: str) -> None:
         """End the conversation when neither ``ok`` nor ``ng`` would be known to be true."""
@@ -53,6 +79,8 @@ class Report:
     def finish(self, unpack: str, refs: Mapping[str, str | None]) -> None:
         """Report: ``unpack`` is ``ok`` or why the pack was not taken; a ref's None means ``ok``."""
         if not self._wants_status:
+            if self._side_band:
+                self._protocol.write_pkt_line(None)
             return
         lines = [f"unpack {_one_line(unpack)}\n"]
         for ref, reason in refs.items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import cast
 
 from dulwich.object_store import DiskObjectStore
@@ -12,6 +11,8 @@ from dulwich.objects import ObjectID
 from dulwich.refs import DictRefsContainer, Ref
 from dulwich.repo import BaseRepo, Repo
 from dulwich.server import Backend, BackendRepo
+
+from receiver.owned_directory import owned_directory
 
 HALF_MADE = ".new-"
 """In the name of a folder in which a repository is being made."""
@@ -48,8 +49,8 @@ def ensure_repository(path: Path) -> None:
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f"{path.name}{HALF_MADE}", dir=path.parent) as beside:
-        made = Path(beside) / path.name
+    with owned_directory(path.parent, f"{path.name}{HALF_MADE}") as beside:
+        made = beside / path.name
         Repo.init_bare(made, mkdir=True).close()
         (made / "objects" / "pack").mkdir(parents=True, exist_ok=True)
         try:

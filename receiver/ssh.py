@@ -5,28 +5,29 @@ from __future__ import annotations
 import asyncio
 import logging
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import asyncssh
 
-from enclave.errors import EnclaveError, StoreUnavailable
+from enclave.errors import EnclaveError, StoreUnavailable, TooManyRequests
 from enclave.files import create_private
 from enclave.people import User
 from enclave.settings import Settings
 from enclave.store import Store
 from receiver.conversation import STORE_AWAY, Conversations, GitService
+from receiver.listening import PromptListener, listen
 from receiver.paths import read_path
-from receiver.prompt_socket import listen
+from receiver.places import Place, Places
 from receiver.pump import pump
+from receiver.ssh_session import GitSession
 
 logger = logging.getLogger(__name__)
 
 _USERNAME = "git"
-_LOGIN_SECONDS = 30
 _WINDOW = 1 << 20  # bytes a client may send ahead on a channel
-_READ = 4 * _WINDOW
-"""More than two windows at a time. asyncssh reopens the whole window with each piece it delivers,
-whatever lies behind that undelivered; small reads let a fast client fill memory with its pack."""
+_MOST_KEYS = 20  # that one connection may try; OpenSSH's server takes 6, an agent may hold more
+_MOST_SESSIONS = 10  # at a time on one connection (sshd_config(5), MaxSessions)
 _REFUSED = 128  # what git's own server programs exit with
 _BROKEN_OFF = 1
 
@@ -34,14 +35,37 @@ _BROKEN_OFF = 1
 class _Gate(asyncssh.SSHServer):
     """Lets a connection in by public key. The identity is the key that signed, not one offered."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, house: GitOverSSH) -> None:
+        self._house = house
         self._connection: asyncssh.SSHServerConnection | None = None
+        self._place: Place | None = None
+        self._address = ""
+        self._tried = 0
         self._last_validated: User | None = None
+        self._user: User | None = None
+        self._sessions = 0
+        self._idle: asyncio.TimerHandle | None = None
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-        """Keep the connection, to leave the user on it."""
+        """Take a place for the connection, or say why there is none."""
         self._connection = conn
+        self._address = str(conn.get_extra_info("peername", ("",))[0])
+        places = self._house.places
+        try:
+            places.check_failures(self._address)
+            self._place = places.take(self._address, self._make_room)
+        except TooManyRequests as error:
+            # Soon, not now: the client reads our version before it understands a message.
+            asyncio.get_running_loop().call_soon(self._disconnect, str(error))
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- asyncssh's signature
+        """Give the place back; who tried keys in vain has failed to log in."""
+        if self._idle is not None:
+            self._idle.cancel()
+        if self._place is not None:
+            self._place.leave()
+        if self._tried and self._user is None:
+            self._house.places.failed(self._address)
 
     def begin_auth(self, username: str) -> bool:  # noqa: ARG002 -- asyncssh's signature
         """Everyone must authenticate."""
@@ -63,93 +87,133 @@ class _Gate(asyncssh.SSHServer):
         """Look up whose key this is; called for a key offered, and again for the one that signs.
 
         asyncssh checks the signature right after this returns, without giving way to another
-        request; so when authentication completes, the last user found here is the one who signed.
+        request, and a later request cancels an earlier one that waits here; so when authentication
+        completes, the last user found here is the one who signed.
         """
         self._last_validated = None
+        self._tried += 1
+        if self._tried > _MOST_KEYS:
+            raise asyncssh.DisconnectError(
+                asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE,
+                "too many keys tried: name the right one (IdentityFile, IdentitiesOnly yes)",
+            )
         if username != _USERNAME:
             return False
-        fingerprint = key.get_fingerprint("sha256")
-        try:
-            user = await asyncio.to_thread(self._store.people.user_by_fingerprint, fingerprint)
-        except StoreUnavailable as error:  # "permission denied" would not be true
-            logger.warning("a key could not be looked up", exc_info=True)
-            raise asyncssh.DisconnectError(
-                asyncssh.DISC_SERVICE_NOT_AVAILABLE, STORE_AWAY
-            ) from error
+        user = await self._house.user_of(key)
         self._last_validated = user
         return user is not None
 
     def auth_completed(self) -> None:
         """The signature held: fix the identity for the connection's life."""
+        self._user = self._last_validated
+        if self._place is not None:
+            self._place.prove()
+        self._close_unless_used(self._house.settings.login_seconds)
+
+    def session_requested(self) -> GitSession:
+        """Open a session, up to ten at a time. Raises ``ChannelOpenError``."""
+        if self._sessions >= _MOST_SESSIONS:
+            raise asyncssh.ChannelOpenError(
+                asyncssh.OPEN_RESOURCE_SHORTAGE, f"{_MOST_SESSIONS} sessions are open already"
+            )
+        self._sessions += 1
+        return GitSession(self._serve, self._session_ended)
+
+    async def _serve(self, session: GitSession) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+        if self._user is not None and self._place is not None:
+            await self._house.serve(session, self._user, self._place)
+
+    def _session_ended(self) -> None:
+        self._sessions -= 1
+        if self._sessions == 0:
+            self._close_unless_used(self._house.settings.idle_seconds)
+
+    def _close_unless_used(self, seconds: float) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+        words = f"nothing ran here for {seconds:.0f}s"
+        self._idle = asyncio.get_running_loop().call_later(seconds, self._disconnect, words)
+
+    def _make_room(self) -> None:
+        self._disconnect("this connection made room for others: try again")
+
+    def _disconnect(self, words: str) -> None:
         if self._connection is not None:
-            self._connection.set_extra_info(enclave_user=self._last_validated)
+            self._connection.disconnect(asyncssh.DISC_TOO_MANY_CONNECTIONS, words)
 
 
 class GitOverSSH:
-    """The SSH server: ``start`` it, ``close`` it."""
+    """The SSH server: ``start`` it, ``close`` what that returns."""
 
-    def __init__(self, store: Store, settings: Settings, conversations: Conversations) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, conversations: Conversations, places: Places
+    ) -> None:
         self._store = store
-        self._settings = settings
+        self.settings = settings
         self._conversations = conversations
+        self.places = places
 
     async def start(self) -> asyncssh.SSHAcceptor:
         """Listen; returns the acceptor, whose ``close`` ends the listening."""
         return await asyncssh.create_server(
-            lambda: _Gate(self._store),
-            sock=listen(self._settings.ssh_host, self._settings.ssh_port),
+            lambda: _Gate(self),
+            sock=listen(self.settings.ssh_host, self.settings.ssh_port, PromptListener),
             window=_WINDOW,
-            server_host_keys=host_keys(self._settings.data),
-            process_factory=self._serve,
+            server_host_keys=host_keys(self.settings.data),
             encoding=None,
             allow_scp=False,
+            allow_pty=False,
             agent_forwarding=False,
             x11_forwarding=False,
             line_editor=False,
             compression_algs=None,
-            login_timeout=_LOGIN_SECONDS,
+            login_timeout=self.settings.login_seconds,
             keepalive_interval=30,
         )
 
-    async def _serve(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
+    async def user_of(self, key: asyncssh.SSHKey) -> User | None:
+        """Return whose key it is. Raises ``DisconnectError`` when nobody can tell."""
+        fingerprint = key.get_fingerprint("sha256")
+        try:
+            return await asyncio.to_thread(self._store.people.user_by_fingerprint, fingerprint)
+        except StoreUnavailable as error:  # "permission denied" would not be true
+            logger.warning("a key could not be looked up", exc_info=True)
+            raise asyncssh.DisconnectError(
+                asyncssh.DISC_SERVICE_NOT_AVAILABLE, STORE_AWAY
+            ) from error
+
+    async def serve(self, session: GitSession, user: User, place: Place) -> None:
         """Answer one session of a connection."""
-        user: User = process.get_extra_info("enclave_user")
-        if process.command is None:
-            process.stdout.write(
+        if session.command is None:
+            await session.write(
                 f"Hi {user.email}! Welcome to Aptible. "
                 "Please use `git push` to connect.\r\n".encode()
             )
-            process.exit(0)
+            session.end(0)
             return
         try:
-            service, environment, app = _read_command(process.command)
+            service, environment, app = _read_command(session.command)
             request = await asyncio.to_thread(
                 self._conversations.admit, user, environment, app, service
             )
         except StoreUnavailable:
             logger.warning("a conversation could not begin", exc_info=True)
-            _refuse(process, STORE_AWAY)
+            session.end(_REFUSED, f"ERROR: {STORE_AWAY}\n")
             return
         except EnclaveError as error:
-            _refuse(process, str(error))
+            session.end(_REFUSED, f"ERROR: {error}\n")
             return
-        wire = self._conversations.start(request)
-
-        async def read() -> bytes:
-            return await process.stdin.read(_READ)
-
-        async def write(data: bytes) -> None:
-            process.stdout.write(data)
-            await process.stdout.drain()
-
+        wire = self._conversations.start(replace(request, waiting=place.waiting))
         status = _BROKEN_OFF
         try:
             await pump(
                 wire,
-                read,
-                write,
-                idle=self._settings.push_idle_seconds,
-                gone=process.channel.wait_closed,
+                session.read,
+                session.write,
+                idle=self.settings.push_idle_seconds,
+                gone=session.gone,
             )
             status = 0
         except (ConnectionError, asyncssh.Error) as error:
@@ -157,12 +221,7 @@ class GitOverSSH:
         finally:
             # At once, and not when the client ends its input: it may be in the middle of a pack
             # that is refused already, and has our last word only when it stops sending.
-            process.exit(status)
-
-
-def _refuse(process: asyncssh.SSHServerProcess[bytes], sentence: str) -> None:
-    process.stderr.write(f"ERROR: {sentence}\n".encode())
-    process.exit(_REFUSED)
+            session.end(status)
 
 
 def _read_command(command: str) -> tuple[GitService, str, str]:

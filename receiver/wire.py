@@ -6,9 +6,9 @@ thread of its own, and hands its end's file descriptor to git children as it is.
 
 from __future__ import annotations
 
+import math
 import socket
 import struct
-import threading
 import time
 from contextlib import suppress
 
@@ -17,26 +17,52 @@ from dulwich.protocol import Protocol
 _WRITE_SECONDS = 600  # a client that takes nothing for so long is gone
 _DRAIN_SECONDS = 30.0  # for what still comes when the handler has said its last word
 _DRAIN_BYTES = 1 << 16
+_PACE_SECONDS = 5.0
 
 
 class Wire:
-    """Both ends. ``expecting`` tells the transport that silence now is the client's."""
+    """Both ends, and how the client is doing: what either side needs to know of the other.
+
+    The handler sets ``expecting`` while it waits for the client to send something, and ``deadline``
+    (monotonic) for when that must be over. The transport sets ``sending`` while the client takes
+    nothing, and ``timed_out`` once it has been silent for too long.
+    """
 
     def __init__(self) -> None:
         self.transport_end, self.handler_end = socket.socketpair()
         self.transport_end.setblocking(False)
         self._set_timeout(socket.SO_SNDTIMEO, _WRITE_SECONDS)
-        self._expecting = threading.Event()
+        self.expecting = False
+        self.sending = False
+        self.deadline = math.inf
         self.timed_out = False
+        self.broken_off = ""
+        self.has_last_word = True
+        self._pace, self._paced_at = 0.0, time.monotonic()
 
     @property
-    def expecting(self) -> bool:
-        """Whether the handler waits for the client to send something."""
-        return self._expecting.is_set()
+    def waits_for_client(self) -> bool:
+        """Whether nothing can go on before the client sends, or takes, something."""
+        return self.expecting or self.sending
 
-    @expecting.setter
-    def expecting(self, value: bool) -> None:
-        (self._expecting.set if value else self._expecting.clear)()
+    @property
+    def pace(self) -> float:
+        """Bytes a second, both ways, of about the last five seconds."""
+        return self._pace * math.exp((self._paced_at - time.monotonic()) / _PACE_SECONDS)
+
+    def moved(self, size: int) -> None:
+        """Note that ``size`` bytes went through; only the transport calls this."""
+        self._pace, self._paced_at = self.pace + size / _PACE_SECONDS, time.monotonic()
+
+    def break_off(self, why: str) -> None:
+        """Take the rest of the client's input away; the handler finds ``broken_off``, the reason.
+
+        A handler that could not tell it anyway (``has_last_word`` False) can write no more, either.
+        Any thread may call this, once.
+        """
+        self.broken_off = why
+        with suppress(OSError):  # the handler has closed its end already
+            self.handler_end.shutdown(socket.SHUT_RD if self.has_last_word else socket.SHUT_RDWR)
 
     def end_input(self) -> None:
         """Show the handler the end of the client's input."""

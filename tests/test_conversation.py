@@ -17,7 +17,9 @@ from enclave.store import Store
 from receiver import conversation
 from receiver.conversation import STORE_AWAY, Conversations, GitService, Request
 from receiver.http import GitOverHTTP
+from receiver.places import Places
 from receiver.push import Push
+from receiver.report import Report
 
 _LOST = StoreUnavailable("Error 2 connecting to /srv/enclave/redis.sock. No such file.")
 
@@ -51,7 +53,8 @@ def test_over_http_a_store_that_is_away_is_a_503_without_its_words(
 
     monkeypatch.setattr("receiver.http.verify_token", away)
     store, settings = cast(Store, None), Settings()
-    application = GitOverHTTP(store, settings, Conversations(store, settings))
+    places = Places(1, a_source=1, waiting=1, failures=1)
+    application = GitOverHTTP(store, settings, Conversations(store, settings), places)
     said: list[Any] = []
 
     async def send(message: Any) -> None:
@@ -72,19 +75,29 @@ def test_over_http_a_store_that_is_away_is_a_503_without_its_words(
 
 
 @pytest.mark.parametrize(
-    ("raised", "told"),
+    ("raised", "committed", "told"),
     [
-        (ValueError("a bug"), b"internal error"),
-        (OSError("disk"), b"internal error"),
-        (_LOST, b"not known"),
+        (ValueError("a bug"), False, b"internal error"),
+        (ValueError("a bug"), True, b"internal error"),
+        (OSError("disk"), False, b"internal error"),
+        (_LOST, False, b"try again in a minute"),
+        (_LOST, True, b"not known"),
     ],
 )
-def test_what_breaks_a_push_after_its_commands_gives_no_verdict(
-    raised: Exception, told: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_breaks_a_push_is_a_verdict_until_refs_may_have_moved(
+    raised: Exception,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    committed: bool,
+    told: bytes,
 ) -> None:
-    """Its refs may have moved: it ends in the fatal side band, with neither ok nor ng."""
+    """After that it ends in the fatal side band, with neither ok nor ng."""
 
-    def fail(*_arguments: object) -> None:
+    def fail(_push: Push, _commands: object, report: Report) -> None:
+        if committed:
+            report.doubt()
         raise raised
 
     monkeypatch.setattr(Push, "_receive", fail)
@@ -98,7 +111,10 @@ def test_what_breaks_a_push_after_its_commands_gives_no_verdict(
     wire.transport_end.sendall(pkt_line(command.encode()) + b"0000")
     with wire.transport_end as transport:
         said = b"".join(iter(lambda: transport.recv(4096), b""))
-    assert said[4:5] == b"\x03"
+    assert said[4:5] == (b"\x03" if committed else b"\x01")
     assert told in said
-    assert b"ng " not in said
+    assert (b"ng refs/heads/a " in said) is not committed
     assert b"redis.sock" not in said
+    assert request.id in caplog.text
+    if raised is not _LOST:
+        assert request.id.encode() in said

@@ -302,6 +302,17 @@ class TestNames:
             assert list(judgement.refused) == ["refs/heads/a/b"]
             assert len(judgement.immediate) == 2
 
+    def test_of_the_same_ref_twice_neither_is_kept(self, repository: BareRepository) -> None:
+        one, other = repository.commit(), repository.commit()
+        commands = [
+            move("refs/heads/a", one),
+            move("refs/heads/b", one),
+            move("refs/heads/a", other),
+        ]
+        judgement = judged(repository, *commands)
+        assert reasons(judgement) == {"refs/heads/a": "the same ref twice in one push"}
+        assert [update.ref for update in judgement.immediate] == ["refs/heads/b"]
+
     def test_one_may_go_where_the_other_comes(self, repository: BareRepository) -> None:
         commit = repository.commit()
         for gone, new in (("a", "a/b"), ("a/b", "a")):

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import subprocess
+import sys
 import threading
 import time
 import zlib
@@ -20,9 +21,11 @@ from dulwich.objects import Blob
 from enclave.errors import PushRefused
 from enclave.settings import Settings
 from hooks.objects import ObjectReader
+from receiver.index_pack import Talk
 from receiver.pump import pump
-from receiver.quarantine import Quarantine, sweep
+from receiver.quarantine import Quarantine
 from receiver.repository import ensure_repository
+from receiver.slots import Slots
 from receiver.wire import Wire
 
 _BLOB, _REF_DELTA = 3, 7
@@ -77,7 +80,8 @@ def take_in(
     strict: bool = True,
     judge: Callable[[Quarantine], None] = lambda _quarantine: None,
     silence: Callable[[], None] = lambda: None,
-    slots: int = 1,
+    progress: Callable[[bytes], None] = lambda _line: None,
+    early: bool = True,
     **limits: float,
 ) -> None:
     """Send bytes as a transport does; call ``judge`` with what was taken in."""
@@ -96,7 +100,10 @@ def take_in(
     try:
         with Quarantine(server.path) as quarantine:
             quarantine.take_in(
-                wire, settings, threading.Semaphore(slots), strict=strict, silence=silence
+                *(wire, settings, slots_for(settings)),
+                user_id=1,
+                talk=Talk(silence, progress, early=early),
+                strict=strict,
             )
             judge(quarantine)
     finally:
@@ -104,6 +111,13 @@ def take_in(
         sender.join(10)
         wire.transport_end.close()
     assert not sender.is_alive()
+
+
+def slots_for(settings: Settings) -> Slots:
+    return Slots(settings.push_slots, share=settings.push_slots_a_user, slow=settings.slow_bytes)
+
+
+SILENT = Talk(lambda: None, lambda _line: None, early=True)
 
 
 def files(server: BareRepository) -> set[Path]:
@@ -243,11 +257,63 @@ class TestABadPack:
         assert files(server) == set()
 
     def test_that_is_small_and_unpacks_to_a_gigabyte(self, server: BareRepository) -> None:
-        take_in(server, _bomb(copies=2), push_memory_bytes=256 << 20)
+        take_in(server, _bomb(copies=2), push_delta_bytes=14 << 20)
+        with pytest.raises(PushRefused, match=r"comes as a delta: .* Try git -c core.bigFile"):
+            take_in(server, _bomb(copies=2), push_delta_bytes=(14 << 20) - 1)
         bomb = _bomb(copies=146)
         assert len(bomb) < 10_000
-        with pytest.raises(PushRefused, match=r"Out of memory|out of its limits"):
-            take_in(server, bomb, push_memory_bytes=256 << 20)
+        with pytest.raises(
+            PushRefused, match=r"an object of \d{10} bytes comes as a delta: at most"
+        ):
+            take_in(server, bomb)
+        with pytest.raises(PushRefused, match=r"an object of \d{10} bytes: at most 536870912 are"):
+            take_in(server, bomb, push_object_bytes=512 << 20)
+        with pytest.raises(PushRefused, match="would take more than 256 MiB of memory"):
+            take_in(server, bomb, push_memory_bytes=256 << 20, push_delta_bytes=2 << 30)
+        assert files(server) == set()
+
+    def test_that_is_a_bomb_is_refused_in_little_memory(self, server: BareRepository) -> None:
+        """A gigabyte from 8 KB is refused before it is made: by no more than git and its base."""
+        bomb = server.path.parent / "bomb"
+        bomb.write_bytes(_bomb(copies=146))
+        script = (
+            "import resource, sys; from pathlib import Path; import test_quarantine as t;"
+            "from bare_repository import BareRepository; path, bomb = map(Path, sys.argv[1:])\n"
+            "try: t.take_in(BareRepository(path), bomb.read_bytes())\n"
+            "except t.PushRefused: print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+        )
+        measured = subprocess.run(
+            [sys.executable, "-c", script, str(server.path), str(bomb)],
+            cwd=Path(__file__).parent,
+            env={**os.environ, "PYTHONPATH": f"{Path(__file__).parents[1]}"},
+            capture_output=True,
+            check=True,
+            timeout=30,
+        )
+        assert int(measured.stdout) << 10 < 64 << 20
+
+    @pytest.mark.parametrize("threshold", ["streamed", "in memory"])
+    def test_with_an_object_over_the_limit(
+        self, threshold: str, client: BareRepository, server: BareRepository
+    ) -> None:
+        size = (20 if threshold == "streamed" else 3) << 20
+        pack = packed(client, client.commit(files={"zeros": bytes(size)}))
+        take_in(server, pack, push_object_bytes=size)
+        with pytest.raises(PushRefused, match=f"an object of {size} bytes: at most {size - 1}"):
+            take_in(server, pack, push_object_bytes=size - 1)
+        assert files(server) == set()
+
+    def test_of_too_many_objects(self, client: BareRepository, server: BareRepository) -> None:
+        pack = packed(client, client.commit(files={"a": b"1"}))
+        take_in(server, pack, push_objects=3)
+        with pytest.raises(PushRefused, match="a pack of 3 objects: at most 2 are taken"):
+            take_in(server, pack, push_objects=2)
+        assert files(server) == set()
+
+    def test_that_takes_too_much_cpu(self, server: BareRepository) -> None:
+        """Deltas that make 200 MB each, one on the other: small, slow, and within every size."""
+        with pytest.raises(PushRefused, match="more than 1s of CPU"):
+            take_in(server, _slow_bomb(deltas=40), push_cpu_seconds=1)
         assert files(server) == set()
 
 
@@ -260,6 +326,19 @@ def _bomb(*, copies: int) -> bytes:
     return handmade(
         entry(_BLOB, len(base), base), entry(_REF_DELTA, len(delta), delta, base=base_id)
     )
+
+
+def _slow_bomb(*, deltas: int) -> bytes:
+    """Return a pack of a blob, and deltas that each make 200 MB of it, for git to hash."""
+    base = bytes(7 << 20)
+    copy_all = b"\xf0" + len(base).to_bytes(3, "little")
+    base_id = bytes.fromhex(Blob.from_string(base).id.decode())
+    entries = [entry(_BLOB, len(base), base)]
+    for number in range(deltas):
+        insert = bytes([2]) + number.to_bytes(2)
+        delta = _varint(len(base)) + _varint(len(base) * 28 + 2) + copy_all * 28 + insert
+        entries.append(entry(_REF_DELTA, len(delta), delta, base=base_id))
+    return handmade(*entries)
 
 
 def _varint(number: int) -> bytes:
@@ -296,9 +375,7 @@ class TestAClient:
                 pytest.raises(PushRefused, match="nothing came for 7s"),
                 Quarantine(server.path) as quarantine,
             ):
-                quarantine.take_in(
-                    wire, settings, threading.Semaphore(1), strict=True, silence=lambda: None
-                )
+                quarantine.take_in(wire, settings, slots_for(settings), user_id=1, talk=SILENT)
         finally:
             wire.close_handler_end()
             transport.join(10)
@@ -352,63 +429,49 @@ class TestTheServer:
         )
         pack = packed(client, client.commit(files={"a": os.urandom(150_000)}))
         take_in(server, pack, free_disk_bytes=100_000)
-        with pytest.raises(PushRefused, match="exceeds maximum allowed size"):
+        with pytest.raises(PushRefused, match="disk is almost full"):
             take_in(server, pack, free_disk_bytes=200_000)
-
-    def test_with_too_much_to_do(
-        self, client: BareRepository, server: BareRepository, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("receiver.quarantine._SLOT_SECONDS", 0.05)
-        with pytest.raises(PushRefused, match="too many pushes"):
-            take_in(server, packed(client, client.commit()), slots=0)
 
     def test_has_its_slot_back_however_a_push_ends(
         self, client: BareRepository, server: BareRepository
     ) -> None:
-        slots = threading.Semaphore(1)
+        slots = Slots(1, share=1, slow=0)
         for data in (packed(client, client.commit()), b"JUNK" * 10):
             wire = Wire()
             wire.transport_end.send(data)
             wire.end_input()
             settings = Settings(data=server.path.parent.parent, free_disk_bytes=0)
             with suppress(PushRefused), Quarantine(server.path) as quarantine:
-                quarantine.take_in(wire, settings, slots, strict=True, silence=lambda: None)
+                quarantine.take_in(wire, settings, slots, user_id=1, talk=SILENT)
             wire.close_handler_end()
             wire.transport_end.close()
-            assert slots.acquire(blocking=False)
-            slots.release()
+            with slots.taken(1, wire):
+                pass
 
 
-def test_sweep_removes_what_killed_receivers_left(server: BareRepository) -> None:
-    repositories = server.path.parent
-    with Quarantine(server.path) as dead, Quarantine(server.path) as living:
-        (dead.path / "pack" / "tmp_pack_x").write_bytes(b"x")
-        yesterday = time.time() - 25 * 3600
-        os.utime(dead.path, (yesterday, yesterday))
-        os.utime(server.path / "objects" / "pack", (yesterday, yesterday))
-        assert sweep(repositories) == 1
-        assert not dead.path.exists()
-        assert living.path.exists()
-    assert (server.path / "objects" / "pack").is_dir()
-    assert sweep(repositories) == 0
-    assert sweep(repositories / "none") == 0
+class TestProgress:
+    def test_is_git_s_own_once_the_pack_is_here(
+        self, client: BareRepository, server: BareRepository
+    ) -> None:
+        lines: list[bytes] = []
+        take_in(server, _bomb(copies=2), progress=lines.append)
+        assert lines[-1] == b"Resolving deltas: 100% (1/1), done.\n"
 
-
-def test_sweep_outlives_what_vanishes_and_takes_what_is_half_made(
-    server: BareRepository, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    repositories = server.path.parent
-    left = [repositories / "2.git.new-x", server.path / "view-x"]
-    for path in left:
-        path.mkdir()
-        os.utime(path, (1, 1))
-    glob = Path.glob
-    monkeypatch.setattr(
-        Path, "glob", lambda path, pattern: [*glob(path, pattern), path / "vanished"]
-    )
-    assert sweep(repositories) == 2
-    assert not any(path.exists() for path in left)
-    assert server.path.exists()
+    def test_silence_is_kept_until_the_pack_is_here_if_the_client_does_not_listen(
+        self, client: BareRepository, server: BareRepository
+    ) -> None:
+        kept_awake: list[float] = []
+        with pytest.raises(PushRefused, match="took longer than"):
+            take_in(
+                server,
+                packed(client, client.commit())[:-1],
+                ends=False,
+                early=False,
+                push_seconds=0.3,
+                keepalive_seconds=0.05,
+                silence=lambda: kept_awake.append(time.monotonic()),
+            )
+        assert kept_awake == []
 
 
 class TestARepository:

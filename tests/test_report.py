@@ -55,7 +55,31 @@ class TestReport:
     def test_to_a_client_that_asked_for_none(self) -> None:
         client = Client(BAND)
         client.report.finish("ok", REFS)
-        assert client.sent == b""
+        assert client.sent == b"0000"
+
+    def test_of_a_failure_before_anything_may_have_moved(self) -> None:
+        client = Client(STATUS, BAND)
+        client.report.expect(REFS)
+        client.report.fail("internal error 12ab")
+        words = b"internal error 12ab"
+        assert client.band(1).count(b"ng refs/heads/") == len(REFS)
+        assert client.band(1).count(words) == len(REFS) + 1
+        assert client.band(3) == b""
+
+    def test_of_a_failure_after_that(self) -> None:
+        client = Client(STATUS, BAND)
+        client.report.expect(REFS)
+        client.report.doubt()
+        client.report.fail("internal error 12ab")
+        assert (client.band(1), client.band(3)) == (b"", b"internal error 12ab\n")
+
+    @pytest.mark.parametrize("quiet", [True, False])
+    def test_git_s_progress_is_shown_unless_quiet_is_asked_for(self, *, quiet: bool) -> None:
+        client = Client(STATUS, BAND, *([b"quiet"] if quiet else []))
+        client.report.progress(b"Resolving deltas:  50% (1/2)\r")
+        client.report.say(["the log of a deploy"])
+        assert (b"50%" in client.band(2)) is not quiet
+        assert b"the log of a deploy" in client.band(2)
 
     def test_of_a_pack_that_was_not_taken(self) -> None:
         client = Client(STATUS)

@@ -1,0 +1,38 @@
+"""What receivers that were killed left on the disk, and its removal.
+
+Temporary folders are owned (``receiver/owned_directory.py``): one whose owner lives stays. A pack
+without its index is what a kill between the two renames of ``receiver/packs.py`` leaves; nobody
+reads it, and it cannot be owned, so it goes once it is older than any push may be. The same goes
+for an index without its pack.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from receiver.owned_directory import sweep as sweep_unowned
+from receiver.packs import counts
+from receiver.quarantine import INCOMING
+from receiver.repository import HALF_MADE, VIEW
+
+_OLD_SECONDS = 24 * 3600
+
+
+def sweep(repositories: Path) -> int:
+    """Remove what nobody will finish, in every repository; return how many things."""
+    patterns = (f"*.git/objects/{INCOMING}*", f"*{HALF_MADE}*", f"*.git/{VIEW}*")
+    folders = sum(sweep_unowned(repositories, pattern) for pattern in patterns)
+    return folders + sum(map(_remove_orphan, repositories.glob("*.git/objects/pack/*.*")))
+
+
+def _remove_orphan(file: Path) -> bool:
+    """Remove a file of a pack that does not count, if it is old; it may be gone meanwhile."""
+    try:
+        orphan = not counts(file)
+        old = time.time() - file.stat().st_mtime > _OLD_SECONDS
+    except FileNotFoundError:
+        return False
+    if orphan and old:
+        file.unlink(missing_ok=True)
+    return orphan and old
