@@ -53,11 +53,24 @@ def main(data: Path | None) -> None:
 @click.option("--http-port", type=int, help="API and git over HTTP (ENCLAVE_HTTP_PORT).")
 @click.option("--ssh-port", type=int, help="git over SSH (ENCLAVE_SSH_PORT).")
 @click.option("--workers", type=int, help="Operations at a time (ENCLAVE_WORKERS).")
-def up(data: Path | None, http_port: int | None, ssh_port: int | None, workers: int | None) -> None:
+@click.option("--receivers", type=int, help="Processes that share the ports (ENCLAVE_RECEIVERS).")
+def up(
+    data: Path | None,
+    http_port: int | None,
+    ssh_port: int | None,
+    workers: int | None,
+    receivers: int | None,
+) -> None:
     """Run the whole platform on this machine, in the foreground, with a Redis of its own."""
     from admin.supervision import run_platform
 
-    given = {"DATA": data, "HTTP_PORT": http_port, "SSH_PORT": ssh_port, "WORKERS": workers}
+    given = {
+        "DATA": data,
+        "HTTP_PORT": http_port,
+        "SSH_PORT": ssh_port,
+        "WORKERS": workers,
+        "RECEIVERS": receivers,
+    }
     for name, value in given.items():
         if value is not None:
             os.environ[f"ENCLAVE_{name}"] = str(value)
@@ -78,6 +91,14 @@ def worker() -> None:
     from worker.main import run_worker
 
     run_worker(settings())
+
+
+@main.command()
+def housekeeper() -> None:
+    """Look after the repositories on this machine: repack them in the background."""
+    from receiver.housekeeper import run_housekeeper
+
+    run_housekeeper(settings())
 
 
 @main.command()

@@ -126,7 +126,15 @@ def supervisor_configuration(settings: Settings, data: Path) -> str:
     redis = ["flock", "--no-fork", "--timeout", "60", str(lock), "redis-server", str(conf)]
     ours = [sys.executable, "-m", "admin"]
     config["program:redis"] = _program(redis, data, "redis", priority=10)
-    config["program:receiver"] = _program([*ours, "receiver"], data, "receiver", priority=20)
+    config["program:receiver"] = {
+        **_program([*ours, "receiver"], data, "receiver-%(process_num)d", priority=20),
+        "process_name": "receiver-%(process_num)d",
+        "numprocs": str(settings.receivers),
+    }
+    config["program:housekeeper"] = {
+        **_program([*ours, "housekeeper"], data, "housekeeper", priority=30),
+        "stopwaitsecs": str(STOP_SECONDS),
+    }
     config["program:worker"] = {
         **_program([*ours, "worker"], data, "worker-%(process_num)d", priority=30),
         "process_name": "worker-%(process_num)d",

@@ -95,7 +95,7 @@ def _with_source(
         return request
     if git_ref == ZERO_ID:
         return replace(request, source=Source.DETACH)
-    repository = caller.settings.repositories / f"{app.id}.git"
+    repository = caller.settings.repository(app.id)
     pushed = resolve(caller.store, repository, app, git_ref)
     return replace(request, source=Source.COMMIT, pushed=pushed)
 

@@ -119,6 +119,10 @@ class Settings(BaseSettings):
         """Where the bare git repositories are, one directory an app."""
         return self.data / "repositories"
 
+    def repository(self, app_id: int) -> Path:
+        """Where an app's bare git repository is, which need not exist yet."""
+        return self.repositories / f"{app_id}.git"
+
     @property
     def url(self) -> str:
         """The root URL of API and git over HTTP, without a slash at its end."""

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 
 from dulwich.errors import GitProtocolError, HangupException
 from dulwich.protocol import Protocol
@@ -21,6 +20,7 @@ from enclave.people import Role, User
 from enclave.settings import Settings
 from enclave.store import Store
 from receiver.fetch import Fetch
+from receiver.packs import packs
 from receiver.push import Push
 from receiver.report import Report
 from receiver.repository import AppRepository, ensure_repository
@@ -115,9 +115,11 @@ class Conversations:
             _say_goodbye(report, f"internal error {request.id}: tell the server's operator")
         finally:
             wire.finish()
+        if request.service is GitService.RECEIVE_PACK and not request.advertise:
+            self._look_after(request)
 
     def _speak(self, request: Request, wire: Wire, protocol: Protocol, report: Report) -> None:
-        path = self.path(request.app)
+        path = self._settings.repository(request.app.id)
         ensure_repository(path)
         refs = self._store.pushes.refs(request.app.id)
         if request.service is GitService.UPLOAD_PACK:
@@ -143,9 +145,14 @@ class Conversations:
         finally:
             repository.object_store.close()
 
-    def path(self, app: App) -> Path:
-        """Return where the app's bare repository is."""
-        return self._settings.repositories / f"{app.id}.git"
+    def _look_after(self, request: Request) -> None:
+        """Ask for a repacking when pushes have left many packs; nobody waits for this."""
+        try:
+            repository = self._settings.repository(request.app.id)
+            if len(packs(repository / "objects")) >= self._settings.repack_packs:
+                self._store.repacks.ask(request.app.id)
+        except StoreUnavailable as error:  # the next push asks again
+            logger.warning("a repacking of %s was not asked for: %s", request.app.name, error)
 
 
 def _say_goodbye(report: Report, sentence: str) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from receiver.owned_directory import sweep as sweep_unowned
 from receiver.packs import counts
 from receiver.quarantine import INCOMING
+from receiver.repacking import REPACK
 from receiver.repository import HALF_MADE, VIEW
 
 _OLD_SECONDS = 24 * 3600
@@ -21,7 +22,10 @@ _OLD_SECONDS = 24 * 3600
 
 def sweep(repositories: Path) -> int:
     """Remove what nobody will finish, in every repository; return how many things."""
-    patterns = (f"*.git/objects/{INCOMING}*", f"*{HALF_MADE}*", f"*.git/{VIEW}*")
+    patterns = (
+        *(f"*.git/objects/{INCOMING}*", f"*.git/objects/{REPACK}*"),
+        *(f"*{HALF_MADE}*", f"*.git/{VIEW}*"),
+    )
     folders = sum(sweep_unowned(repositories, pattern) for pattern in patterns)
     return folders + sum(map(_remove_orphan, repositories.glob("*.git/objects/pack/*.*")))
 

@@ -31,6 +31,17 @@ def owned_directory(parent: Path, prefix: str) -> Iterator[Path]:
         os.close(lock)
 
 
+@contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Hold a folder's lock while the block runs; False, at once, when somebody else has it."""
+    lock = _take(path)
+    try:
+        yield lock is not None
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
 def sweep(folder: Path, pattern: str) -> int:
     """Remove the folders below ``folder`` that match and that nobody owns; return how many."""
     return sum(_remove_unowned(path) for path in folder.glob(pattern))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from array import array
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -43,6 +44,29 @@ def object_count(pack: Path) -> int:
     with index_of(pack).open("rb") as index:
         index.seek(_COUNT_AT)
         return int.from_bytes(index.read(4))
+
+
+def holds_all(pack: Path, other: Path) -> bool:
+    """Whether every object of ``other`` is in ``pack`` too, by their indexes."""
+    ours = _ids(pack)
+    return all(any(mine == theirs for mine in _up_to(theirs, ours)) for theirs in _ids(other))
+
+
+def _up_to(last: bytes, ids: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield ids (sorted, as in every index) until one is ``last`` or behind it."""
+    for each in ids:
+        yield each
+        if each >= last:
+            return
+
+
+def _ids(pack: Path) -> Iterator[bytes]:
+    """Yield the ids of a pack's objects in their order, without reading them all at once."""
+    count = object_count(pack)
+    with index_of(pack).open("rb") as index:
+        index.seek(_SUMS_END)
+        for _ in range(count):
+            yield index.read(_ID_BYTES)
 
 
 def larger_than(pack: Path, limit: int) -> int | None:

@@ -78,13 +78,14 @@ def programs(data: Path, **given: int) -> dict[str, list[object]]:
 
 
 def test_programs_start_in_order(data: Path) -> None:
-    assert list(programs(data)) == ["redis", "receiver", "worker", "ready"]
+    assert list(programs(data)) == ["redis", "receiver", "housekeeper", "worker", "ready"]
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-def test_as_many_workers_as_wanted(data: Path, workers: int) -> None:
-    names = [process.name for process in programs(data, workers=workers)["worker"]]  # type: ignore[attr-defined]
-    assert names == [f"worker-{number}" for number in range(workers)]
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("part", ["worker", "receiver"])
+def test_as_many_as_wanted(data: Path, part: str, count: int) -> None:
+    names = [process.name for process in programs(data, **{f"{part}s": count})[part]]  # type: ignore[attr-defined]
+    assert names == [f"{part}-{number}" for number in range(count)]
 
 
 def test_every_program_dies_with_supervisord_and_is_started_again(data: Path) -> None:

@@ -15,6 +15,7 @@ from enclave.store.logs import Logs
 from enclave.store.operations import Operations
 from enclave.store.people import People
 from enclave.store.pushes import Pushes
+from enclave.store.repacks import Repacks
 from enclave.store.services import ServiceIds
 
 
@@ -29,6 +30,7 @@ class Store:
         self.operations = Operations(self.database, sealer)
         self.pushes = Pushes(self.database, self.operations)
         self.logs = Logs(self.database)
+        self.repacks = Repacks(self.database)
         self.service_ids = ServiceIds(self.database)
 
     def installation(self) -> str:

@@ -136,6 +136,11 @@ def push(push_id: str) -> str:
     return f"{_ROOT}:push:{push_id}"
 
 
+def repack_asked(app_id: int) -> str:
+    """String that expires: a repacking of the app's repository waits."""
+    return f"{_ROOT}:app:{app_id}:repack-asked"
+
+
 def operation_prefix() -> str:
     """What stands before an operation's id in its key."""
     return operation(0)[:-1]

@@ -1,0 +1,19 @@
+"""``enclave housekeeper``: looks after the repositories of this machine, one job at a time."""
+
+from __future__ import annotations
+
+import redis
+from rq import Queue, Worker
+from rq.serializers import JSONSerializer
+
+import receiver.repacking  # noqa: F401 -- imported before the fork, so that a job starts at once
+from enclave.settings import Settings
+from enclave.store.repacks import REPACKS_QUEUE
+
+
+def run_housekeeper(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT; what runs then is finished first."""
+    connection = redis.Redis.from_url(settings.resolved_redis_url)
+    queue = Queue(REPACKS_QUEUE, connection=connection, serializer=JSONSerializer)
+    worker = Worker([queue], connection=connection, serializer=JSONSerializer)
+    worker.work(logging_level="WARNING", with_scheduler=False)
