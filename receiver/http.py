@@ -126,22 +126,50 @@ class GitOverHTTP:
 
     async def _converse(self, request: Request, body: _Body, send: Send) -> None:
         wire = self._conversations.start(request)
-        await send(_start(request))
-        if request.advertise:
-            banner = pkt_line(f"# service={request.service}\n".encode()) + pkt_line(None)
-            await _send_body(send, banner)
+        reply = _Reply(request, send)
         try:
             await pump(
                 wire,
                 body.read,
-                lambda data: _send_body(send, data),
+                reply.write,
                 idle=self._settings.push_idle_seconds,
                 gone=body.client_gone,
             )
             await body.drain()
-            await send({"type": "http.response.body", "body": b""})
+            await reply.end()
         except (ConnectionError, OSError) as error:
             logger.info("the client of %s went away: %s", request.app.name, error)
+
+
+class _Reply:
+    """The response. It begins with git's first word, after the request's body was asked for.
+
+    Who sent ``Expect: 100-continue`` would otherwise take it for the whole answer (RFC 9110).
+    """
+
+    def __init__(self, request: Request, send: Send) -> None:
+        self._request, self._send = request, send
+        self._begun = False
+
+    async def write(self, data: bytes) -> None:
+        """Send what git says."""
+        await self._begin()
+        await _send_body(self._send, data)
+
+    async def end(self) -> None:
+        """End the response, which may be empty."""
+        await self._begin()
+        await self._send({"type": "http.response.body", "body": b""})
+
+    async def _begin(self) -> None:
+        if self._begun:
+            return
+        self._begun = True
+        await self._send(_start(self._request))
+        if self._request.advertise:
+            service = self._request.service
+            banner = pkt_line(f"# service={service}\n".encode()) + pkt_line(None)
+            await _send_body(self._send, banner)
 
 
 class _Asked:

@@ -20,7 +20,7 @@ from enclave.settings import Settings
 from receiver.http import GIT_PATH, PLACE
 from receiver.places import Place, Places
 
-_GIT_DAEMON = re.compile(rb"[0-9a-f]{4}git-(upload|receive)-pack ")
+_GIT_DAEMON = re.compile(rb"[0-9a-f]{4}")  # a pkt-line's length; git may send it by itself
 _NO_DAEMON = pkt_line(b"ERR git:// is not spoken here: use the ssh:// or http:// address")
 _LINGER_SECONDS = 1.0  # a last word would be lost if the connection closed with input unread
 
