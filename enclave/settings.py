@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from enclave.errors import Misconfigured
 
 _ENGINE = "unix:///var/run/docker.sock"
+_LEAST_OBJECT = 16 << 20  # bytes: git's own buffers have room within the limit
 _SOCKET_PATH_BYTES = 107  # sockaddr_un.sun_path, less its NUL: unix(7)
 
 
@@ -53,9 +54,11 @@ class Settings(BaseSettings):
     keepalive_seconds: float = Field(5.0, gt=0, description="silence before a keep-alive")
     push_bytes: int = Field(2 << 30, gt=0, description="the largest pack")
     push_objects: int = Field(2_000_000, gt=0, description="objects in one pack")
-    push_object_bytes: int = Field(1 << 30, gt=0, description="the largest object")
+    push_object_bytes: int = Field(1 << 30, ge=_LEAST_OBJECT, description="the largest object")
     push_delta_bytes: int = Field(
-        256 << 20, gt=0, description="the largest object that comes as a delta, or is not a file"
+        256 << 20,
+        ge=_LEAST_OBJECT,
+        description="the largest object that comes as a delta, or is not a file",
     )
     push_seconds: float = Field(3600.0, gt=0, description="wall clock for receiving one pack")
     push_idle_seconds: float = Field(

@@ -102,6 +102,8 @@ class Conversations:
             self._speak(request, wire, protocol, report)
         except (HangupException, ConnectionError) as error:
             logger.info("%s %s of %s ended early: %s", *told, error)
+            if wire.timed_out:
+                _say_goodbye(report, "you took too long, or were silent for too long: try again")
         except GitProtocolError as error:
             logger.info("%s %s of %s: %s", *told, error)
             _say_goodbye(report, "protocol error: this is not what git says here")

@@ -135,7 +135,8 @@ class GitOverHTTP:
                 idle=self._settings.push_idle_seconds,
                 gone=body.client_gone,
             )
-            await body.drain()
+            if not (wire.timed_out or wire.broken_off):
+                await body.drain()
             await reply.end()
         except (ConnectionError, OSError) as error:
             logger.info("the client of %s went away: %s", request.app.name, error)

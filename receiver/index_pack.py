@@ -23,6 +23,7 @@ from receiver.wire import Wire
 HEADER_BYTES = 12
 _BIG_FILE = 8 << 20  # whole blobs above it are streamed, whatever their size (git-config(1))
 _THREADS = 4  # at most: each takes 72 MiB of address space for its stack and its arena
+_ENTRY_BYTES = 128  # and less, for one object in git's table
 _CHUNK = 1 << 16
 _KEPT_ERRORS = 1 << 16  # bytes of complaints; the verdict is the last
 _PROGRESS = (b"Resolving deltas:",)
@@ -71,8 +72,8 @@ class IndexPack:
             env={
                 **self._objects.environment(),
                 # The most that git allocates at once. What it does not stream, it has in one piece,
-                # with a NUL byte behind it.
-                "GIT_ALLOC_LIMIT": str(_in_memory(self._settings) + 1),
+                # with a NUL byte behind it; besides, a table of all objects.
+                "GIT_ALLOC_LIMIT": str(max(_in_memory(self._settings) + 1, count * _ENTRY_BYTES)),
             },
             stdin=self._wire.handler_end.fileno(),
             stdout=subprocess.DEVNULL,

@@ -177,9 +177,9 @@ class TestABadPack:
         assert files(server) == set()
 
     def test_that_is_small_and_unpacks_to_a_gigabyte(self, server: BareRepository) -> None:
-        take_in(server, _bomb(copies=2), push_delta_bytes=14 << 20)
+        take_in(server, _bomb(copies=3), push_delta_bytes=21 << 20)
         with pytest.raises(PushRefused, match=r"comes as a delta: .* Try git -c core.bigFile"):
-            take_in(server, _bomb(copies=2), push_delta_bytes=(14 << 20) - 1)
+            take_in(server, _bomb(copies=3), push_delta_bytes=(21 << 20) - 1)
         bomb = _bomb(copies=146)
         assert len(bomb) < 10_000
         with pytest.raises(
@@ -216,8 +216,14 @@ class TestABadPack:
     def test_with_an_object_over_the_limit(
         self, threshold: str, client: BareRepository, server: BareRepository
     ) -> None:
-        size = (20 if threshold == "streamed" else 3) << 20
-        pack = packed(client, client.commit(files={"zeros": bytes(size)}))
+        size = 17 << 20
+        zeros = bytes(size)
+        if threshold == "in memory":  # a commit that says so much, where a file would be streamed
+            commit = client.unstored_commit([], client.tree({}))
+            commit.message = b"x" * (size - len(commit.as_raw_string()) + len(commit.message))
+            pack = packed(client, client.add(commit))
+        else:
+            pack = packed(client, client.commit(files={"zeros": zeros}))
         take_in(server, pack, push_object_bytes=size)
         with pytest.raises(PushRefused, match=f"an object of {size} bytes: at most {size - 1}"):
             take_in(server, pack, push_object_bytes=size - 1)
