@@ -28,13 +28,13 @@ def create_private(path: Path, content: bytes) -> bool:
             return False
     finally:
         Path(aside).unlink()
-    sync_directory(path.parent)
+    sync(path.parent)
     return True
 
 
-def sync_directory(path: Path) -> None:
-    """Make the directory's own entries durable (fsync(2))."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+def sync(path: Path) -> None:
+    """Make a file's content, or a directory's own entries, durable (fsync(2))."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-from enclave.files import sync_directory
+from enclave.files import sync
 
 PACK = ".pack"
 _INDEX = ".idx"
@@ -123,7 +123,7 @@ def move_in(folder: Path, store: Path) -> None:
     for suffix in (PACK, *_COMPANIONS, _INDEX):
         for file in folder.glob(f"*{suffix}"):
             file.rename(store / "pack" / file.name)
-    sync_directory(store / "pack")
+    sync(store / "pack")
 
 
 def remove(pack: Path) -> None:

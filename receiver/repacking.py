@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from enclave.errors import EnclaveError
-from enclave.files import sync_directory
+from enclave.files import sync
 from enclave.settings import settings
 from enclave.store import Store, open_store
 from hooks.git import Objects, confine
@@ -87,7 +87,7 @@ def repack(repository: Path, tips: Mapping[str, str]) -> int:
         for pack in chosen:
             if pack.name not in kept:
                 remove(pack)
-        sync_directory(store / "pack")
+        sync(store / "pack")
     logger.info("%s: %d packs became one", repository.name, len(chosen))
     return len(chosen)
 

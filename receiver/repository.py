@@ -12,6 +12,7 @@ from dulwich.refs import DictRefsContainer, Ref
 from dulwich.repo import BaseRepo, Repo
 from dulwich.server import Backend, BackendRepo
 
+from enclave.files import sync
 from receiver.owned_directory import owned_directory
 
 HALF_MADE = ".new-"
@@ -45,7 +46,10 @@ class OneRepository(Backend):
 
 
 def ensure_repository(path: Path) -> None:
-    """Make the bare repository unless it is there: whole or not at all; two at once do no harm."""
+    """Make the bare repository unless it is there: whole or not at all, and on the disk then.
+
+    Two at once do no harm.
+    """
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,8 +57,11 @@ def ensure_repository(path: Path) -> None:
         made = beside / path.name
         Repo.init_bare(made, mkdir=True).close()
         (made / "objects" / "pack").mkdir(parents=True, exist_ok=True)
+        for folder in ("objects/pack", "objects", "."):  # dulwich syncs the files
+            sync(made / folder)
         try:
             made.rename(path)
+            sync(path.parent)
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise  # otherwise somebody else was faster: a rename never replaces a full folder

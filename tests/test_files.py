@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from enclave.files import create_private, sync_directory
+from enclave.files import create_private, sync
 
 
 def names(folder: Path) -> list[str]:
@@ -84,8 +84,7 @@ def test_it_is_on_the_disk_before_it_has_its_name(
     assert named == [False, True]  # the content, then the folder's entry
 
 
-def test_only_a_directory_can_be_synced_as_one(tmp_path: Path) -> None:
-    sync_directory(tmp_path)
-    (tmp_path / "file").touch()
-    with pytest.raises(NotADirectoryError):
-        sync_directory(tmp_path / "file")
+def test_what_is_not_there_cannot_be_synced(tmp_path: Path) -> None:
+    sync(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        sync(tmp_path / "file")

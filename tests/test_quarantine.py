@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ from taking_in import SILENT, entry, handmade, packed, slots_for, take_in
 
 from enclave.errors import PushRefused
 from enclave.settings import Settings
+from hooks.git import Objects
 from hooks.objects import ObjectReader
 from receiver.pump import pump
 from receiver.quarantine import Quarantine
@@ -398,6 +400,58 @@ class TestProgress:
                 silence=lambda: kept_awake.append(time.monotonic()),
             )
         assert kept_awake == []
+
+
+class TestDurability:
+    def test_all_is_on_the_disk_before_it_counts(
+        self,
+        client: BareRepository,
+        server: BareRepository,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Pack and index by git itself, which says how often it flushed; then the folder."""
+        trace = tmp_path / "trace"
+        environment = Objects.environment
+        monkeypatch.setattr(
+            Objects,
+            "environment",
+            lambda self: environment(self) | {"GIT_TRACE2_EVENT": f"{trace}"},
+        )
+        done: list[str] = []
+        rename, fsync = Path.rename, os.fsync
+
+        def note_rename(path: Path, target: Path) -> Path:
+            done.append(f"rename {target.suffix} into {target.parent.name}")
+            return rename(path, target)
+
+        def note_fsync(descriptor: int) -> None:
+            done.append(f"fsync {Path(f'/proc/self/fd/{descriptor}').readlink().name}")
+            fsync(descriptor)
+
+        def keep(quarantine: Quarantine) -> None:
+            flushes = re.findall(r'hardware-flush","value":"(\d+)"', trace.read_text())
+            assert flushes == ["2"]
+            monkeypatch.setattr(Path, "rename", note_rename)
+            monkeypatch.setattr(os, "fsync", note_fsync)
+            quarantine.keep()
+
+        take_in(server, packed(client, client.commit()), judge=keep)
+        assert done == ["rename .pack into pack", "rename .idx into pack", "fsync pack"]
+
+    def test_so_is_a_new_repository(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        synced: list[str] = []
+        fsync = os.fsync
+
+        def note(descriptor: int) -> None:
+            synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+            fsync(descriptor)
+
+        monkeypatch.setattr(os, "fsync", note)
+        ensure_repository(tmp_path / "repositories" / "9.git")
+        assert synced[-4:] == ["pack", "objects", "9.git", "repositories"]
+        assert any("HEAD" in name for name in synced)
+        assert any("config" in name for name in synced)
 
 
 class TestARepository:
