@@ -1,6 +1,7 @@
 """This installation's settings, from ``ENCLAVE_*`` variables."""
 
 import os
+import re
 from collections.abc import Iterator
 from ipaddress import ip_network
 from pathlib import Path
@@ -131,3 +132,10 @@ def test_subnets_are_in_a_range_of_their_own(tmp_path: Path) -> None:
     found = {Settings(data=tmp_path / str(n)).addresses for n in range(64)}
     assert all(ip_network(each).subnet_of(ours) for each in found)
     assert len(found) > 16
+
+
+def test_every_setting_is_described_with_its_default() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "operating.md").read_text()
+    told = dict(re.findall(r"^\| `ENCLAVE_([A-Z_]+)` \| (?:`(.*?)` )?\|", page, re.MULTILINE))
+    fields = Settings.model_fields
+    assert told == {name.upper(): str(field.default) for name, field in fields.items()}
