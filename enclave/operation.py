@@ -52,6 +52,11 @@ class RefUpdate:
     config: PushedConfig | None = None
 
     @property
+    def creates(self) -> bool:
+        """Whether the ref comes into being."""
+        return self.old == ZERO_ID and self.new != ZERO_ID
+
+    @property
     def deletes(self) -> bool:
         """Whether the ref goes."""
         return self.new == ZERO_ID

@@ -11,6 +11,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import PurePosixPath
 
 from dulwich.refs import Ref, check_ref_format
@@ -46,6 +47,12 @@ class Judgement:
     refused: dict[str, PushRefused] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
+    @property
+    def moving(self) -> list[RefUpdate]:
+        """Every ref that may get a new value, now or by its deploy."""
+        moving = [*self.immediate, *([self.deploy] if self.deploy else [])]
+        return [update for update in moving if not update.deletes]
+
 
 def judge(
     app: App,
@@ -64,11 +71,10 @@ def judge(
     """
     judgement = Judgement(atomic)
     commits = PushedCommits(reader)
-    names = Counter(command.ref for command in commands)
-    stored = {command.ref for command in commands if not command.deletes}
+    beside = _Names(commands, view)
     for command in sorted(commands, key=lambda each: each.ref != app.deploy_ref):
         try:
-            _check_name(command, names, stored)
+            _check_name(command, beside)
             _check_old_value(command, view)
             if command.ref == app.deploy_ref:
                 _judge_deploy(
@@ -86,23 +92,56 @@ def judge(
     return judgement
 
 
-def _check_name(command: RefUpdate, names: Counter[str], stored: set[str]) -> None:
-    """Check a ref's name by itself, and beside the others: ``names`` of all, ``stored`` by it."""
+class _Names:
+    """The names of the other refs: of this push, and of the stored ones that it leaves."""
+
+    def __init__(self, commands: Sequence[RefUpdate], view: RefsView) -> None:
+        self.count = Counter(command.ref for command in commands)
+        self.pushed = {command.ref for command in commands if not command.deletes}
+        self.stored = view.refs.keys() - {command.ref for command in commands if command.deletes}
+
+    @cached_property
+    def folders(self) -> dict[str, str]:
+        """Every folder of a stored ref, and a ref below it."""
+        return {folder: name for name in self.stored for folder in _folders(name)}
+
+
+def _folders(ref: str) -> list[str]:
+    """Return ``refs/heads/a``, ``refs/heads``, ``refs`` of ``refs/heads/a/b``."""
+    return [str(folder) for folder in PurePosixPath(ref).parents]
+
+
+def _check_name(command: RefUpdate, beside: _Names) -> None:
+    """Check a ref's name by itself, and beside the others."""
     ref = command.ref
-    if len(ref.encode()) > _MAX_REF_BYTES:
+    try:
+        name = ref.encode()
+    except UnicodeEncodeError as error:
+        raise PushRefused("the name is not UTF-8") from error
+    if len(name) > _MAX_REF_BYTES:
         raise PushRefused(f"the name is longer than {_MAX_REF_BYTES} bytes")
-    if not check_ref_format(Ref(ref.encode())):
+    if not check_ref_format(Ref(name)):
         raise PushRefused("funny refname")
     short = next((ref[len(kind) :] for kind in _KEPT if ref.startswith(kind)), None)
     if short is None:
         raise PushRefused("only branches (refs/heads/) and tags (refs/tags/) are kept here")
     if short == "HEAD" or _LOOKS_LIKE_ID.fullmatch(short):
         raise PushRefused("the name would be taken for a commit: choose another")
-    if names[ref] > 1:
+    if beside.count[ref] > 1:
         raise PushRefused("the same ref twice in one push")
-    above = next((each for each in map(str, PurePosixPath(ref).parents) if each in stored), None)
-    if above is not None and not command.deletes:
-        raise PushRefused(f"{above} is in this push too: git keeps one of the two names")
+    if command.creates:
+        _check_folders(ref, beside)
+
+
+def _check_folders(ref: str, beside: _Names) -> None:
+    """Refuse a name that is a folder of another, or the reverse; the store looks again."""
+    for folder in _folders(ref):
+        if folder in beside.pushed:
+            raise PushRefused(f"{folder} is in this push too: git keeps one of the two names")
+        if folder in beside.stored:
+            raise PushRefused(f"conflicts with {folder}: git keeps one of the two names")
+    if ref in beside.folders:
+        raise PushRefused(f"conflicts with {beside.folders[ref]}: git keeps one of the two names")
 
 
 def _check_old_value(command: RefUpdate, view: RefsView) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from dataclasses import dataclass
 
+from dulwich.errors import ObjectFormatException
 from dulwich.objects import parse_tree
 
 from enclave.errors import InvalidFile, InvalidFiles, PushRefused
@@ -67,7 +68,10 @@ def read_pushed_files(reader: ObjectReader, commit: str) -> PushedFiles:
     Raises ``InvalidFiles`` (every problem of every file, SPEC 2.5) or ``PushRefused``.
     """
     tree = reader.contents(f"{commit}^{{tree}}", limit=_MAX_TREE)
-    entries = {name: (mode, blob) for name, mode, blob in parse_tree(tree, _ID_BYTES)}
+    try:
+        entries = {name: (mode, blob) for name, mode, blob in parse_tree(tree, _ID_BYTES)}
+    except ObjectFormatException as error:  # git reads some that dulwich does not
+        raise PushRefused(f"the root folder of {commit[:8]} cannot be read: {error}") from error
     files: dict[str, bytes | InvalidFile] = {}
     for name in CHECKED:
         if name.encode() in entries:

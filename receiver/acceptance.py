@@ -12,6 +12,7 @@ from enclave.operation import RefUpdate
 from enclave.people import User
 from enclave.store import Store
 from enclave.store.pushes import PushOutcome, PushRequest, RefsView
+from hooks.depth import DEEP_OBJECTS, check_depth
 from hooks.objects import ObjectReader
 from hooks.post_receive import deploy_request, words_for
 from hooks.pre_receive import Judgement, judge
@@ -109,6 +110,8 @@ def judge_and_commit(
         if not judgement.immediate and judgement.deploy is None:
             return Accepted(judgement, PushOutcome(), attached)
         if not kept:
+            if quarantine.objects_taken >= DEEP_OBJECTS:
+                check_depth(quarantine.objects, {update.new for update in judgement.moving})
             quarantine.keep()
             kept = True
         request = _transaction(push_id, app, user, judgement, view)

@@ -125,10 +125,9 @@ def _command(line: bytes) -> RefUpdate:
         raise _Unread("a command is not OLD NEW REF")
     if len(words[0]) != 40 or len(words[1]) != 40:
         raise _Unread("object ids have 40 digits here (object-format=sha1)")
-    try:
-        return RefUpdate(words[2].decode(), words[0].decode().lower(), words[1].decode().lower())
-    except UnicodeDecodeError as error:
-        raise _Unread("a ref's name is not UTF-8") from error
+    # A name that is not UTF-8 is the hooks' to refuse: until then it must come back as it came.
+    name = words[2].decode("utf-8", "surrogateescape")
+    return RefUpdate(name, words[0].decode().lower(), words[1].decode().lower())
 
 
 def _read_options(protocol: Protocol, limits: CommandLimits) -> tuple[str, ...]:

@@ -142,9 +142,19 @@ class IndexPack:
         if "out of memory" in said.lower() or "mmap failed" in said:
             most = settings.push_memory_bytes >> 20
             return f"indexing the pack would take more than {most} MiB of memory"
-        lines = [line.strip() for line in said.splitlines() if line.strip()]
-        last = next((line for line in reversed(lines) if line.startswith(("fatal:", "error:"))), "")
-        return last.partition(":")[2].strip() or "git could not index the pack"
+        return _complaint(said)
+
+
+def _complaint(said: str) -> str:
+    """Return git's last complaint, which is its verdict; of fsck's, the one that says why."""
+    lines = [line.strip() for line in said.splitlines()]
+    complaints = [line for line in lines if line.startswith(("fatal:", "error:"))]
+    last = complaints[-1].partition(":")[2].strip() if complaints else ""
+    if "fsck error" in last:
+        faults = [line for line in complaints if line.startswith("error: object ")]
+        why = [line.removeprefix("error: ") for line in faults[-1:]]
+        return " in ".join(["fsck error", *why])
+    return last or "git could not index the pack"
 
 
 def _in_memory(settings: Settings) -> int:

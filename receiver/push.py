@@ -173,4 +173,5 @@ class Push(ReceivePackHandler):
 def _summary(verdicts: Mapping[str, str | None]) -> str:
     """Return what became of a push in a line for our log."""
     refused = [f"{ref} {reason}" for ref, reason in verdicts.items() if reason is not None]
-    return f"{len(verdicts) - len(refused)} ok; {'; '.join(refused[:5]) or 'none refused'}"
+    words = f"{len(verdicts) - len(refused)} ok; {'; '.join(refused[:5]) or 'none refused'}"
+    return words.encode("utf-8", "backslashreplace").decode()

@@ -34,6 +34,7 @@ class Quarantine:
         self._repository = repository
         self._store = repository / "objects"
         self._owned = ExitStack()
+        self.objects_taken = 0
 
     def __enter__(self) -> Self:
         self.path = self._owned.enter_context(owned_directory(self._store, INCOMING))
@@ -64,6 +65,7 @@ class Quarantine:
         ``strict`` False only reads the pack of a push that is refused already.
         """
         header = self._header(wire, settings)
+        self.objects_taken = int.from_bytes(header[8:])
         silence = talk.silence if talk.early else None
         every = settings.keepalive_seconds
         try:

@@ -47,7 +47,7 @@ class Report:
         """Show lines to the person at the other end, each behind ``remote:``."""
         text = "".join(f"{_CONTROL.sub(' ', line)}\n" for line in lines)
         if self._side_band and text:
-            self._protocol.write_sideband(PROGRESS, text.encode())
+            self._protocol.write_sideband(PROGRESS, _bytes(text))
 
     def progress(self, line: bytes) -> None:
         """Show a line of git's own progress, unless the client asked for quiet."""
@@ -85,12 +85,17 @@ class Report:
         lines = [f"unpack {_one_line(unpack)}\n"]
         for ref, reason in refs.items():
             lines.append(f"ok {ref}\n" if reason is None else f"ng {ref} {_one_line(reason)}\n")
-        status = b"".join(pkt_line(line.encode()) for line in lines) + pkt_line(None)
+        status = b"".join(pkt_line(_bytes(line)) for line in lines) + pkt_line(None)
         if self._side_band:
             self._protocol.write_sideband(DATA, status)
             self._protocol.write_pkt_line(None)
         else:
             self._protocol.write(status)
+
+
+def _bytes(text: str) -> bytes:
+    """Return text as it came: a ref's name need not be UTF-8."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _one_line(text: str) -> str:

@@ -114,7 +114,6 @@ class TestCommands:
             [f"{'x' * 40} {B} refs/heads/a".encode() + b"\0"],
             [f"{A * 2} {B * 2}".encode()[:129] + b" refs/heads/a\0"],
             [f"{'a' * 64} {'b' * 64} refs/heads/a".encode() + b"\0 object-format=sha256"],
-            [f"{A} {B} ".encode() + b"refs/heads/\xff\0"],
             ["é".encode() * 20 + f" {B} refs/heads/a".encode() + b"\0"],
             [b"push-cert\0 report-status"],
             [b"want " + A.encode() + b"\0"],
