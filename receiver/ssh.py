@@ -20,6 +20,7 @@ from receiver.listening import PromptListener, listen
 from receiver.paths import read_path
 from receiver.places import Place, Places
 from receiver.pump import pump
+from receiver.ssh_algorithms import MACS, ciphers
 from receiver.ssh_session import GitSession
 
 logger = logging.getLogger(__name__)
@@ -168,6 +169,8 @@ class GitOverSSH:
             agent_forwarding=False,
             x11_forwarding=False,
             line_editor=False,
+            encryption_algs=ciphers(),
+            mac_algs=MACS,
             compression_algs=None,
             login_timeout=self.settings.login_seconds,
             keepalive_interval=30,

@@ -11,8 +11,6 @@ from collections.abc import Awaitable, Callable
 
 import asyncssh
 
-_MOST = 1 << 18  # bytes held here before the client is told to wait
-
 
 class GitSession(asyncssh.SSHServerSession[bytes]):
     """The bytes of one session, as ``pump`` wants them. ``serve`` is started with it."""
@@ -22,7 +20,7 @@ class GitSession(asyncssh.SSHServerSession[bytes]):
     ) -> None:
         self._serve, self._ended_here = serve, ended
         self._pieces: list[bytes] = []
-        self._size = 0
+        self._taking = False
         self._at_end = False
         self._readable, self._writable = asyncio.Event(), asyncio.Event()
         self._gone = asyncio.Event()
@@ -49,10 +47,9 @@ class GitSession(asyncssh.SSHServerSession[bytes]):
         self._task = asyncio.ensure_future(self._serve(self))
 
     def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:  # noqa: ARG002
-        """Keep what came until it is asked for."""
+        """Keep what came until it is asked for; what comes next stays in the channel."""
         self._pieces.append(data)
-        self._size += len(data)
-        if self._size >= _MOST:
+        if not self._taking:
             self.channel.pause_reading()
         self._readable.set()
 
@@ -78,16 +75,29 @@ class GitSession(asyncssh.SSHServerSession[bytes]):
         self._ended_here()
 
     async def read(self) -> bytes:
-        """Return what has come since, ``b""`` at the end."""
+        """Return all that has come, ``b""`` at the end."""
+        self._take()
         while not self._pieces and not self._at_end:
             self._readable.clear()
             await self._readable.wait()
-        data, was_full = b"".join(self._pieces), self._size >= _MOST
+            self._take()
+        data = b"".join(self._pieces)
         self._pieces.clear()
-        self._size = 0
-        if was_full and not self._gone.is_set():
-            self.channel.resume_reading()  # which may deliver, and fill this again, at once
         return data
+
+    def _take(self) -> None:
+        """Take over what the channel holds, down to the last piece, and stop it again.
+
+        asyncssh reopens the whole window with each piece it delivers, whatever lies undelivered
+        behind it. Taking a part at a time would let a fast client fill memory with its pack.
+        """
+        if self._gone.is_set():
+            return
+        self._taking = True
+        self.channel.resume_reading()
+        self._taking = False
+        if self._pieces:
+            self.channel.pause_reading()
 
     async def write(self, data: bytes) -> None:
         """Send data; return when more can be sent. Raises ``ConnectionResetError``."""
