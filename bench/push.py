@@ -2,18 +2,16 @@
 
     scripts/bench push            # all cases, over SSH and HTTP: some minutes
     scripts/bench push --quick    # smaller loads, fewer rounds: under a minute
-    scripts/bench push --write    # … and write docs/benchmarks.md
+    scripts/bench push --write    # … and write its section of docs/benchmarks.md
 
 Everything runs on loopback in a directory below /tmp, and is gone at the end.
 """
 
 from __future__ import annotations
 
-import signal
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 
@@ -22,12 +20,14 @@ import click
 from bench.pushing.client import Client
 from bench.pushing.comparison import Case, Comparison, Row
 from bench.pushing.ours import OurServer
+from bench.pushing.page import write_section
 from bench.pushing.reference import ReferenceServer
 from bench.pushing.repositories import history, one_blob, two_files
+from bench.pushing.run import bounded_run
 from bench.pushing.servers import Transport
-from bench.pushing.table import page, table
+from bench.pushing.table import section, table
 
-_PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+_TITLE = "A push, side by side with C git"
 _WHOLE_RUN_SECONDS = 600
 _MB = 1_000_000
 
@@ -52,20 +52,18 @@ def cases(directory: Path, *, quick: bool) -> list[Case]:
 
 @click.command()
 @click.option("--quick", is_flag=True, help="Smaller loads and fewer rounds, under a minute.")
-@click.option("--write", is_flag=True, help="Write docs/benchmarks.md.")
+@click.option("--write", is_flag=True, help="Write docs/benchmarks.md's section.")
 @click.option("--only", default="", help="Only cases whose title contains this.")
 @click.option("--over", type=click.Choice(["ssh", "http"]), help="Only this transport.")
 def main(*, quick: bool, write: bool, only: str, over: str | None) -> None:
     """Measure pushes to Enclave and to C git."""
     transports = [Transport[over.upper()]] if over else list(Transport)
-    with _ending_in_time(), tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp") as name:
-        directory = Path(name)
+    with bounded_run(_WHOLE_RUN_SECONDS) as directory:
         chosen = [case for case in cases(directory, quick=quick) if only in case.title]
         rows = _measure(directory, chosen, transports)
     click.echo(table(rows))
     if write:
-        _PAGE.parent.mkdir(exist_ok=True)
-        _PAGE.write_text(page(rows))
+        write_section(_TITLE, section(rows), by="push")
 
 
 def _measure(directory: Path, chosen: Sequence[Case], transports: Sequence[Transport]) -> list[Row]:
@@ -84,23 +82,6 @@ def _measure(directory: Path, chosen: Sequence[Case], transports: Sequence[Trans
                 rows.append(comparison.compare(case, load, over))
                 print(f"{case.title}, {over}: ratio {rows[-1].ratio:.2f}", file=sys.stderr)
     return rows
-
-
-@contextmanager
-def _ending_in_time() -> Iterator[None]:
-    """Let SIGTERM, and the end of the time for the whole run, end it like an error: cleaned up."""
-
-    def end(number: int, _frame: object) -> None:
-        raise SystemExit(f"push: ended by {signal.Signals(number).name}")
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGALRM)}
-    signal.alarm(_WHOLE_RUN_SECONDS)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 if __name__ == "__main__":

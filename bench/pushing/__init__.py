@@ -1,1 +1,1 @@
-"""The parts of ``bench/push.py``: what is pushed, who pushes, two servers, and the figures."""
+"""What the measurements share: what is pushed, who pushes, two servers, the figures, the page."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.pushing.repositories import Load
@@ -32,17 +34,43 @@ class Client:
         self, load: Load, commit: str, server: Server, target: Target, over: Transport
     ) -> float:
         """Push one commit; return the seconds. Raises unless the server has it all."""
-        command = ["git", f"--git-dir={load.path}", *_SETTINGS, "push", "--quiet"]
+        command = push_command(load, commit, target.urls[over])
         os.sync()  # what earlier pushes left to write is not this one's to wait for
+        seconds = self._time(command)
+        check(server, target, commit)
+        return seconds
+
+    def clone(self, target: Target, over: Transport, *, commit: str) -> float:
+        """Clone everything; return the seconds. Raises unless the clone has the commit."""
+        copy = self.person.home / "copy.git"
+        os.sync()
+        seconds = self._time(["git", "clone", "-q", "--bare", target.urls[over], str(copy)])
+        try:
+            git(f"--git-dir={copy}", "rev-list", "--objects", "--quiet", commit)
+        finally:
+            shutil.rmtree(copy)
+        return seconds
+
+    def _time(self, command: Sequence[str]) -> float:
         begin = time.perf_counter()
-        finished = self.person.run(*command, target.urls[over], f"{commit}:{BRANCH}")
+        finished = self.person.run(*command)
         seconds = time.perf_counter() - begin
         if finished.returncode != 0:
-            raise RuntimeError(f"a push to {server.name} failed:\n{finished.stderr}")
-        if server.tip(target) != commit:
-            raise RuntimeError(f"{server.name} took a push and has not moved {BRANCH}")
-        git(f"--git-dir={target.repository}", "cat-file", "-e", commit)
+            raise RuntimeError(f"{shlex.join(command)} failed:\n{finished.stderr}")
         return seconds
+
+
+def push_command(load: Load, commit: str, url: str, branch: str = BRANCH) -> list[str]:
+    """Return the command that pushes one commit to one branch."""
+    here = f"--git-dir={load.path}"
+    return ["git", here, *_SETTINGS, "push", "--quiet", url, f"{commit}:{branch}"]
+
+
+def check(server: Server, target: Target, commit: str, branch: str = BRANCH) -> None:
+    """Raise unless the server has the commit and the branch points at it."""
+    if server.tip(target, branch) != commit:
+        raise RuntimeError(f"{server.name} took a push and has not moved {branch}")
+    git(f"--git-dir={target.repository}", "cat-file", "-e", commit)
 
 
 def discard(target: Target) -> None:

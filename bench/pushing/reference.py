@@ -3,7 +3,9 @@
 Its choices are the quickest we know that check what we check. nginx streams a request's body
 (``fastcgi_request_buffering off``; buffered, a 200 MB push waits for its own copy on disk) and
 compares passwords in clear, as ``crypt`` may cost more than a small push. sshd's login shell finds
-an empty home, so it reads nobody's ``.bashrc``.
+an empty home, so it reads nobody's ``.bashrc``. Nothing is dropped or queued that a crowd of honest
+clients would send: sshd's ``MaxStartups`` is raised, and fcgiwrap, which answers one request at a
+time by default, gets processes enough.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from testbed.processes import Child, free_port, program
 _READY_SECONDS = 15
 _SSHD_RUN = Path("/run/sshd")  # sshd insists on it
 _BACKEND = Path("/usr/lib/git-core/git-http-backend")
+FCGIWRAP_PROCESSES = 32
 _CHECKED = ("receive.unpackLimit=1", "receive.fsckObjects=true")
 
 _SSHD = """\
@@ -36,7 +39,8 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 PrintMotd no
 PrintLastLog no
-SetEnv HOME={directory}/home GIT_CONFIG_NOSYSTEM=1
+MaxStartups 512
+{more}SetEnv HOME={directory}/home GIT_CONFIG_NOSYSTEM=1
 """
 
 _NGINX = """\
@@ -44,7 +48,7 @@ daemon off;
 master_process off;
 pid {directory}/nginx.pid;
 error_log stderr warn;
-events {{ worker_connections 64; }}
+events {{ worker_connections 1024; }}
 http {{
     access_log off;
     client_max_body_size 0;
@@ -81,12 +85,16 @@ http {{
 
 
 class ReferenceServer:
-    """C git over both transports; each target is a bare repository."""
+    """C git over both transports; each target is a bare repository.
+
+    ``key_exchange`` overrides sshd's KexAlgorithms.
+    """
 
     name = "C git"
 
-    def __init__(self, directory: Path, *, public_key: str) -> None:
+    def __init__(self, directory: Path, *, public_key: str, key_exchange: str = "") -> None:
         self._directory = directory
+        self._key_exchange = key_exchange
         for folder in (directory, directory / "repositories", directory / "home"):
             folder.mkdir()
         self._ssh_port, self._http_port = free_port(), free_port()
@@ -120,10 +128,13 @@ class ReferenceServer:
         }
         return Target(name, urls, path)
 
-    def tip(self, target: Target) -> str:
+    def make_repository(self, target: Target) -> None:
+        """Nothing to do: a target is its repository."""
+
+    def tip(self, target: Target, branch: str = BRANCH) -> str:
         """Ask git."""
         here = f"--git-dir={target.repository}"
-        return git(here, "for-each-ref", "--format=%(objectname)", BRANCH)
+        return git(here, "for-each-ref", "--format=%(objectname)", branch)
 
     def restart(self) -> None:
         """Nothing to do: every push has fresh processes of its own."""
@@ -144,14 +155,20 @@ class ReferenceServer:
         )
         (self._directory / "authorized_keys").write_text(public_key)
         configuration = self._directory / "sshd_config"
-        configuration.write_text(_SSHD.format(port=self._ssh_port, directory=self._directory))
+        more = f"KexAlgorithms {self._key_exchange}\n" if self._key_exchange else ""
+        configuration.write_text(
+            _SSHD.format(port=self._ssh_port, directory=self._directory, more=more)
+        )
         sshd = program("sshd", package="openssh-server")
         return self._start([sshd, "-D", "-e", "-f", str(configuration)], port=self._ssh_port)
 
     def _start_fcgiwrap(self) -> Child:
         address = self._directory / "fcgi.sock"
         fcgiwrap = Child(
-            [program("fcgiwrap", package="fcgiwrap"), "-s", f"unix:{address}"],
+            [
+                program("fcgiwrap", package="fcgiwrap"),
+                *("-c", str(FCGIWRAP_PROCESSES), "-s", f"unix:{address}"),
+            ],
             log=self._directory / "fcgiwrap.log",
         )
         fcgiwrap.wait_ready(address.exists, seconds=_READY_SECONDS)

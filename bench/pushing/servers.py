@@ -41,8 +41,11 @@ class Server(Protocol):
     def new_target(self, name: str) -> Target:
         """Make an empty repository."""
 
-    def tip(self, target: Target) -> str:
-        """Return where ``BRANCH`` points now, ``""`` when there is no such ref."""
+    def make_repository(self, target: Target) -> None:
+        """Make now whatever else the first push to the target would make."""
+
+    def tip(self, target: Target, branch: str = BRANCH) -> str:
+        """Return where ``branch`` points now, ``""`` when there is no such ref."""
 
     def restart(self) -> None:
         """Begin anew, with the memory of a fresh process."""

@@ -1,20 +1,16 @@
-"""The figures as Markdown, with what must be known to read them."""
+"""The figures of ``bench/push.py`` as Markdown, with what must be known to read them."""
 
 from __future__ import annotations
 
-import os
-import platform
-import subprocess
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from bench.pushing.comparison import Row
+from bench.pushing.page import markdown_table
 
 _MIB = 1 << 20
 _HEAD = (
-    "| push | objects | over | Enclave | C git | ratio "
-    "| receiver grows by | Enclave's git | C git's git |",
-    "|---|---:|---|---:|---:|---:|---:|---:|---:|",
+    *(" push", "objects", " over", "Enclave", "C git", "ratio"),
+    *("receiver grows by", "Enclave's git", "C git's git"),
 )
 _NOTES = """\
 Times are seconds of one whole `git push`, the median of several; the two servers take turns, and
@@ -36,31 +32,16 @@ commit. **Ratio** below 1: Enclave is the quicker.
 
 def table(rows: Sequence[Row]) -> str:
     """Return the table alone."""
-    return "\n".join([*_HEAD, *map(_line, rows)])
+    return markdown_table(_HEAD, [_line(row) for row in rows])
 
 
-def page(rows: Sequence[Row]) -> str:
-    """Return the whole page: what was measured, where, and the table."""
-    return "\n".join(
-        [
-            "# Benchmarks",
-            "",
-            "Written by `scripts/bench push --write`.",
-            "",
-            "## A push, side by side with C git",
-            "",
-            table(rows),
-            "",
-            _NOTES,
-            "",
-            f"{datetime.now(UTC):%Y-%m-%d}: {_machine()}.",
-            "",
-        ]
-    )
+def section(rows: Sequence[Row]) -> str:
+    """Return the table, and what was measured."""
+    return f"{table(rows)}\n\n{_NOTES}"
 
 
-def _line(row: Row) -> str:
-    cells = [
+def _line(row: Row) -> list[str]:
+    return [
         row.case.title,
         f"{row.objects:,}",
         row.over,
@@ -71,16 +52,7 @@ def _line(row: Row) -> str:
         _peak(row.ours.git_peak),
         _peak(row.reference.git_peak),
     ]
-    return f"| {' | '.join(cells)} |"
 
 
 def _peak(size: int) -> str:
     return f"{size / _MIB:.1f} MiB" if size else "-"  # it ended before anyone looked
-
-
-def _machine() -> str:
-    version = subprocess.run(
-        ["git", "--version"], capture_output=True, text=True, check=True, timeout=10
-    ).stdout.strip()
-    python = platform.python_version()
-    return f"{os.cpu_count()} CPUs, Linux {platform.release()}, {version}, Python {python}"
