@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
+import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,6 +39,36 @@ class Client:
         command = push_command(load, commit, target.urls[over])
         os.sync()  # what earlier pushes left to write is not this one's to wait for
         seconds = self._time(command)
+        check(server, target, commit)
+        return seconds
+
+    def attempt(
+        self, load: Load, server: Server, target: Target, over: Transport, *, patience: float
+    ) -> float | str:
+        """Push the last commit; return the seconds, or why it failed within ``patience`` seconds.
+
+        For servers in distress: a push that takes longer is ended, with whatever git started.
+        """
+        commit = load.commits[-1]
+        begin = time.perf_counter()
+        push = subprocess.Popen(
+            push_command(load, commit, target.urls[over]),
+            env=self.person.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            _, said = push.communicate(timeout=patience)
+        except subprocess.TimeoutExpired:
+            os.killpg(push.pid, signal.SIGKILL)
+            push.communicate()
+            return f"took longer than {patience:g} s"
+        seconds = time.perf_counter() - begin
+        if push.returncode != 0:
+            return said.strip() or f"git ended with status {push.returncode}"
         check(server, target, commit)
         return seconds
 

@@ -85,7 +85,7 @@ class OurServer:
         """Return the HTTP URL by which somebody else pushes there, a new user at each call."""
         guest = self._create_user(f"{len(self._guests)}.{_GUEST}")
         self._guests.append(guest)
-        return self._http_url(target.name, self._new_token(guest))
+        return target.urls[Transport.HTTP].replace(self._token, self._new_token(guest))
 
     def tip(self, target: Target, branch: str = BRANCH) -> str:
         """Ask the store."""

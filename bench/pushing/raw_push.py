@@ -45,8 +45,10 @@ class RawPush:
         return answer
 
 
-def raw_push(load: Load, commit: str, url: str, branch: str = BRANCH) -> RawPush:
-    """Prepare the push that creates ``branch`` in an empty repository."""
+def raw_push(
+    load: Load, commit: str, url: str, branch: str = BRANCH, *, agent: str = "bench"
+) -> RawPush:
+    """Prepare the push that creates ``branch``, with all that the commit needs."""
     pack = subprocess.run(
         ["git", f"--git-dir={load.path}", "pack-objects", "--revs", "--stdout", "-q"],
         input=f"{commit}\n".encode(),
@@ -61,7 +63,7 @@ def raw_push(load: Load, commit: str, url: str, branch: str = BRANCH) -> RawPush
         f"Authorization: Basic {base64.b64encode(userinfo.encode()).decode()}\r\n"
         "Connection: close\r\n"
     )
-    command = f"{'0' * 40} {commit} {branch}\0 report-status agent=bench\n".encode()
+    command = f"{'0' * 40} {commit} {branch}\0 report-status agent={agent}\n".encode()
     commands = b"%04x%s0000" % (len(command) + 4, command)
     advertisement = f"GET {parts.path}/info/refs?service=git-receive-pack HTTP/1.1\r\n{common}\r\n"
     head = (
