@@ -40,16 +40,19 @@ class Objects:
         return environment
 
 
-_STACK = 120 << 20  # bytes; as much as the kernel leaves room for (128 MiB) however it began
+_DEEP_STACK = 120 << 20  # bytes; the kernel leaves room for 128 MiB, however a process began
 
 
-def confine(child: subprocess.Popen[bytes], *, cpu_seconds: int, address_space: int) -> None:
+def confine(
+    child: subprocess.Popen[bytes], *, cpu_seconds: int, address_space: int, walks: bool = False
+) -> None:
     """Limit what a child may use: seconds of CPU, bytes of memory (prlimit(2)). No core files.
 
-    It has run for a moment by then, but read nothing yet that a pusher chose. The stack is larger
-    than usual: git walks folders in folders by recursion.
+    It has run for a moment by then, but read nothing yet that a pusher chose. One that ``walks``
+    trees, and has no threads, gets a large stack: git walks folders in folders by recursion.
     """
     resource.prlimit(child.pid, resource.RLIMIT_CORE, (0, 0))
-    resource.prlimit(child.pid, resource.RLIMIT_STACK, (_STACK, _STACK))
+    if walks:
+        resource.prlimit(child.pid, resource.RLIMIT_STACK, (_DEEP_STACK, _DEEP_STACK))
     resource.prlimit(child.pid, resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
     resource.prlimit(child.pid, resource.RLIMIT_AS, (address_space, address_space))

@@ -57,7 +57,7 @@ class Fetch:
             process_group=0,
         )
         try:
-            confine(child, cpu_seconds=_CPU_SECONDS, address_space=_ADDRESS_SPACE)
+            confine(child, cpu_seconds=_CPU_SECONDS, address_space=_ADDRESS_SPACE, walks=True)
             _, errors = child.communicate(timeout=_SECONDS)
         except subprocess.TimeoutExpired:
             logger.info("a fetch from %s took too long", self.repository.name)

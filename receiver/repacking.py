@@ -125,7 +125,7 @@ def _pack(objects: Objects, folder: Path, chosen: Sequence[Path], *, everything:
     )
     names = "" if everything else "".join(f"{pack.name}\n" for pack in chosen)
     try:
-        confine(child, cpu_seconds=_CPU_SECONDS, address_space=_ADDRESS_SPACE)
+        confine(child, cpu_seconds=_CPU_SECONDS, address_space=_ADDRESS_SPACE, walks=True)
         _, errors = child.communicate(names.encode(), timeout=_SECONDS)
     except subprocess.TimeoutExpired as error:
         raise RepackFailed(f"git took longer than {_SECONDS}s") from error
