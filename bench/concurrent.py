@@ -43,7 +43,7 @@ above 1: more pushes a second than the other. Afterwards every ref is compared w
 - *One app*: all to branches of one app, against {_CLIENTS} apps of the same server.
 - C git: as in the first section; fcgiwrap with {FCGIWRAP_PROCESSES} processes (`-c`; tried: 2 are
   slower, 4 and 8 no quicker), sshd's `MaxStartups` raised.
-- OpenSSH's client and server agree on the key exchange `sntrup761x25519-sha512`, whose keys cost the
+- OpenSSH's client and server agree on the key exchange `sntrup761x25519-sha512`; its keys cost the
   client, on these same processors, more than all the rest of its push. asyncssh offers it only with
   liboqs, which is not installed: with Enclave the same client uses `{_OUR_KEY_EXCHANGE}`. *C git,
   curve25519* is OpenSSH's server held to that."""

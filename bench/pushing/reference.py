@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import getpass
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from bench.pushing.servers import BRANCH, Target, Transport, git
@@ -143,6 +145,8 @@ class ReferenceServer:
         """End all three, and remove what sshd needed."""
         for child in reversed(self._children):
             child.stop()
+            with suppress(ProcessLookupError):  # fcgiwrap leaves the processes that it has forked
+                os.killpg(child.pid, signal.SIGKILL)
         if self._made_sshd_run:
             _SSHD_RUN.rmdir()
 
