@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import select
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,13 @@ class Objects:
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_NO_REPLACE_OBJECTS": "1",
+            # Packs are mapped in small windows, so that a child whose memory is limited can read
+            # one that is larger (git-config(1)).
+            "GIT_CONFIG_COUNT": "2",
+            "GIT_CONFIG_KEY_0": "core.packedGitWindowSize",
+            "GIT_CONFIG_VALUE_0": "32m",
+            "GIT_CONFIG_KEY_1": "core.packedGitLimit",
+            "GIT_CONFIG_VALUE_1": "256m",
         }
         if self.shared is not None:
             environment["GIT_OBJECT_DIRECTORY"] = str(self.shared)
@@ -38,6 +46,16 @@ class Objects:
             environment["GIT_OBJECT_DIRECTORY"] = str(self.quarantine)
             environment["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = str(self.repository / "objects")
         return environment
+
+
+def is_readable(descriptor: int, *, seconds: float) -> bool:
+    """Wait until there is something to read, or the end; False when nothing came in time.
+
+    By poll(2): select(2) takes no descriptor above 1023, and a receiver has many connections.
+    """
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(max(0.0, seconds) * 1000))
 
 
 _DEEP_STACK = 120 << 20  # bytes; the kernel leaves room for 128 MiB, however a process began

@@ -8,15 +8,13 @@ the child, not the receiver.
 from __future__ import annotations
 
 import os
-import select
 import subprocess
-import time
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from enclave.errors import AmbiguousCommitish, PushRefused
-from hooks.git import Objects, confine
+from hooks.git import Objects, confine, is_readable
 
 _SECONDS = 30.0  # for one answer
 _CPU_SECONDS = 60
@@ -112,8 +110,7 @@ class ObjectReader:
     def _receive(self) -> bytes:
         stdout = self._child.stdout
         descriptor = stdout.fileno() if stdout is not None else -1
-        deadline = time.monotonic() + _SECONDS
-        ready, _, _ = select.select([descriptor], [], [], deadline - time.monotonic())
+        ready = is_readable(descriptor, seconds=_SECONDS)
         data = os.read(descriptor, _CHUNK) if ready else b""
         if not data:
             raise PushRefused("git could not read the pushed objects")

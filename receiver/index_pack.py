@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import select
 import signal
 import subprocess
 import time
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 
 from enclave.errors import PushRefused
 from enclave.settings import Settings
-from hooks.git import Objects, confine
+from hooks.git import Objects, confine, is_readable
 from receiver.wire import Wire
 
 HEADER_BYTES = 12
@@ -102,8 +101,7 @@ class IndexPack:
             if left <= 0:
                 raise PushRefused(f"the pack took longer than {self._settings.push_seconds:.0f}s")
             patience = min(self._settings.keepalive_seconds, left)
-            ready, _, _ = select.select([descriptor], [], [], patience)
-            if not ready:
+            if not is_readable(descriptor, seconds=patience):
                 if self._talk.early or self._at_end:
                     self._talk.silence()
                 continue

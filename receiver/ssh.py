@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import shlex
+import socket
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +31,8 @@ _USERNAME = "git"
 _WINDOW = 1 << 20  # bytes a client may send ahead on a channel
 _MOST_KEYS = 20  # that one connection may try; OpenSSH's server takes 6, an agent may hold more
 _MOST_SESSIONS = 10  # at a time on one connection (sshd_config(5), MaxSessions)
+_LINGER_SECONDS = 1.0
+_UNREAD_BYTES = 1 << 16
 _REFUSED = 128  # what git's own server programs exit with
 _BROKEN_OFF = 1
 
@@ -141,8 +145,22 @@ class _Gate(asyncssh.SSHServer):
         self._disconnect("this connection made room for others: try again")
 
     def _disconnect(self, words: str) -> None:
-        if self._connection is not None:
-            self._connection.disconnect(asyncssh.DISC_TOO_MANY_CONNECTIONS, words)
+        if self._connection is None:
+            return
+        # The socket is held for a moment: closed with input unread it would be reset, and the
+        # client would lose the words.
+        held = self._connection.get_extra_info("socket").dup()
+        self._connection.disconnect(asyncssh.DISC_TOO_MANY_CONNECTIONS, words)
+        asyncio.get_running_loop().call_later(_LINGER_SECONDS, _let_go, held)
+
+
+def _let_go(held: socket.socket) -> None:
+    """Read what still came, and close."""
+    held.setblocking(False)
+    with suppress(OSError):
+        while held.recv(_UNREAD_BYTES):
+            pass
+    held.close()
 
 
 class GitOverSSH:

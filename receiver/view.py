@@ -14,15 +14,12 @@ from hooks.git import Objects
 from receiver.owned_directory import owned_directory
 from receiver.repository import VIEW
 
-# Packs are mapped in small windows, so that one larger than the address space can be read; large
-# blobs are copied and never compared (git-config(1)).
+# Large blobs are copied and never compared (git-config(1)).
 _CONFIG = """\
 [core]
 \trepositoryformatversion = 0
 \tbare = true
 \tbigFileThreshold = 8m
-\tpackedGitWindowSize = 32m
-\tpackedGitLimit = 256m
 [pack]
 \tthreads = 1
 \twindowMemory = 64m

@@ -1,7 +1,10 @@
 """Reading objects that nobody vouches for, with a real git."""
 
 import os
+import resource
 import signal
+import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -177,3 +180,27 @@ class TestAChild:
         with pytest.raises(ValueError, match="x"), ObjectReader(repository.objects) as reader:
             raise ValueError("x")
         assert reader._child.returncode == -signal.SIGKILL
+
+
+def test_a_reader_among_more_than_a_thousand_open_files(repository: BareRepository) -> None:
+    """select(2) would not take its descriptor."""
+    commit = repository.commit()
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(2000, min(hard, 4096)), hard))
+    with ExitStack() as opened:
+        for _ in range(1100):
+            opened.enter_context(Path(os.devnull).open("rb"))
+        with ObjectReader(repository.objects) as reader:
+            assert reader.info(commit) is not None
+
+
+def test_a_child_reads_packs_larger_than_its_memory(repository: BareRepository) -> None:
+    """By small windows; git's own are of a gigabyte, and the reader has half of that."""
+    asked = subprocess.run(
+        ["git", "config", "--type=int", "core.packedGitWindowSize"],
+        env=repository.objects.environment(),
+        capture_output=True,
+        check=True,
+        timeout=10,
+    )
+    assert int(asked.stdout) <= 64 << 20

@@ -20,6 +20,8 @@ from receiver.packs import holds_all, object_count, packs
 from receiver.quarantine import Quarantine
 from receiver.repacking import RepackFailed, repack, roll_up
 from receiver.view import view
+from testbed.hostile import raw_objects
+from testbed.hostile.packs import pack
 
 TOPIC = "refs/heads/topic"
 
@@ -159,10 +161,10 @@ class TestRepacking:
 def test_an_index_holds_another_or_does_not(client: BareRepository, server: BareRepository) -> None:
     history(client, server, commits=3)
     found = packs(store(server))
-    for pack in found:
-        assert holds_all(pack, pack)
+    for one in found:
+        assert holds_all(one, one)
         for other in found:
-            assert holds_all(pack, other) is (pack == other)
+            assert holds_all(one, other) is (one == other)
 
 
 def test_200_pushes_during_repacking(client: BareRepository, server: BareRepository) -> None:
@@ -231,3 +233,23 @@ def test_kill_9_in_mid_repacking_loses_nothing(
                 os.killpg(process.pid, 9)
         whole(server, tips[-1])
     assert len(packs(store(server))) < 8
+
+
+def test_folders_deeper_than_git_s_usual_stack(
+    client: BareRepository, server: BareRepository, tmp_path: Path
+) -> None:
+    """They can come bit by bit, each push too small for the check of depth (hooks/depth.py)."""
+    file = raw_objects.blob(b"x")
+    folders = [raw_objects.tree((raw_objects.FILE, b"f", file.id))]
+    for _ in range(20_000):
+        folders.append(raw_objects.tree((raw_objects.FOLDER, b"d", folders[-1].id)))
+    commit = raw_objects.commit(folders[-1].id)
+    take_in(server, pack(file, *folders), judge=Quarantine.keep)
+    take_in(server, pack(commit), judge=Quarantine.keep)
+    for number in range(2):
+        push(client, server, a=b"%d" % number)
+
+    assert repack(server.path, {TOPIC: commit.id}) >= 2
+    # All that a clone walks, too: with git's usual stack it would die.
+    with view(server.path, {TOPIC: commit.id}, TOPIC) as objects:
+        repacking._pack(objects, tmp_path, packs(store(server)), everything=True)
