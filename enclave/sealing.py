@@ -26,6 +26,7 @@ class Sealer:
                 "ENCLAVE_SECRET_KEYS holds something that is not a Fernet key"
             ) from error
         self._newest = keys[0]
+        self._derived: dict[str, bytes] = {}
 
     @classmethod
     def from_settings(cls, secret_keys: str, data: Path) -> Sealer:
@@ -51,5 +52,8 @@ class Sealer:
 
     def derive(self, purpose: str) -> bytes:
         """Return 32 bytes for another use of the newest key (signing tokens), by HKDF."""
-        key = base64.urlsafe_b64decode(self._newest)
-        return HKDF(hashes.SHA256(), 32, salt=None, info=purpose.encode()).derive(key)
+        if purpose not in self._derived:
+            key = base64.urlsafe_b64decode(self._newest)
+            derivation = HKDF(hashes.SHA256(), 32, salt=None, info=purpose.encode())
+            self._derived[purpose] = derivation.derive(key)
+        return self._derived[purpose]

@@ -93,6 +93,7 @@ def judge_and_commit(
     Raises ``PushRefused``, or ``StoreUnavailable`` when nobody knows whether the push holds.
     """
     push_id = uuid.uuid4().hex
+    deploys = any(command.ref == app.deploy_ref for command in push.commands)
     kept = False
     for _ in range(_JUDGEMENTS):
         view = store.pushes.view(app.id)
@@ -103,7 +104,7 @@ def judge_and_commit(
                 view=view,
                 objects=quarantine.objects,
                 reader=reader,
-                has_image=store.projected(app).image is not None,
+                has_image=deploys and store.projected(app).image is not None,
                 atomic=b"atomic" in push.capabilities,
             )
         attached = tuple(update.ref for update in judgement.attached)

@@ -21,7 +21,7 @@ from enclave.settings import Settings
 from enclave.store import Store
 from receiver.fetch import Fetch
 from receiver.packs import packs
-from receiver.push import Push
+from receiver.push import Push, advertise
 from receiver.report import Report
 from receiver.repository import AppRepository, ensure_repository
 from receiver.slots import Slots
@@ -87,6 +87,16 @@ class Conversations:
             raise NotFound("Repository not found, or you may not use it.") from error
         return Request(service, found, user)
 
+    def advertisement(self, request: Request) -> bytes:
+        """Return what smart HTTP's first request of a push is answered with: the refs.
+
+        Raises ``StoreUnavailable``.
+        """
+        said: list[bytes] = []
+        protocol = Protocol(lambda _size: b"", said.append)
+        advertise(protocol, self._store.pushes.refs(request.app.id), request.id)
+        return b"".join(said)
+
     def start(self, request: Request) -> Wire:
         """Begin a conversation; the transport pumps the wire until the handler closes it."""
         wire = Wire()
@@ -117,19 +127,21 @@ class Conversations:
             _say_goodbye(report, f"internal error {request.id}: tell the server's operator")
         finally:
             wire.finish()
-        if request.service is GitService.RECEIVE_PACK and not request.advertise:
+        if request.service is GitService.RECEIVE_PACK:
             self._look_after(request)
 
     def _speak(self, request: Request, wire: Wire, protocol: Protocol, report: Report) -> None:
         path = self._settings.repository(request.app.id)
         ensure_repository(path)
-        refs = self._store.pushes.refs(request.app.id)
         if request.service is GitService.UPLOAD_PACK:
+            refs = self._store.pushes.refs(request.app.id)
             head = request.app.deploy_ref
             fetch = Fetch(path, refs, head, request.stateless, request.advertise)
             with self._fetch_slots.taken(request.user.id, wire):
                 fetch.handle(wire, idle=self._settings.push_idle_seconds)
             return
+        # What is only for the advertisement is not read for a request that has none.
+        refs = {} if request.stateless else self._store.pushes.refs(request.app.id)
         repository = AppRepository(path, refs)
         try:
             push = Push(

@@ -92,6 +92,9 @@ class GitOverHTTP:
             await send(_start(request))
             await send({"type": "http.response.body", "body": b""})
             return
+        if request.advertise and request.service is GitService.RECEIVE_PACK:
+            await self._advertise(request, send)
+            return
         body = _Body(receive, gzipped=asked.header(b"content-encoding") in _GZIP)
         await self._converse(request, body, send)
 
@@ -104,25 +107,40 @@ class GitOverHTTP:
             raise UnsupportedMediaType(f"the content type must be {wanted}")
         if asked.header(b"content-encoding") not in ("", "identity", *_GZIP):
             raise UnsupportedMediaType("the content encoding must be gzip, or none")
-        user = await self._authenticate(asked)
-        if asked.place is not None:
-            asked.place.prove()
-        known, environment, app = read_path(asked.service or GitService.UPLOAD_PACK, asked.path)
-        request = await asyncio.to_thread(self._conversations.admit, user, environment, app, known)
+        request = await asyncio.to_thread(self._enter, asked)
         if not asked.service:
             raise Forbidden(_NO_DUMB)
         waiting = asked.place.waiting if asked.place is not None else nullcontext
         return replace(request, stateless=True, advertise=asked.advertises, waiting=waiting)
 
-    async def _authenticate(self, asked: _Asked) -> User:
+    def _enter(self, asked: _Asked) -> Request:
+        """Ask the store who it is, and whether they may do this. Not for the event loop."""
+        user = self._authenticate(asked)
+        if asked.place is not None:
+            asked.place.prove()
+        known, environment, app = read_path(asked.service or GitService.UPLOAD_PACK, asked.path)
+        return self._conversations.admit(user, environment, app, known)
+
+    def _authenticate(self, asked: _Asked) -> User:
         """Return whose token came along. Raises ``Unauthenticated`` or ``TooManyRequests``."""
         token = asked.token()
         self._places.check_failures(asked.source)
         try:
-            return await asyncio.to_thread(verify_token, self._store, token)
+            return verify_token(self._store, token)
         except Unauthenticated:
             self._places.failed(asked.source)
             raise
+
+    async def _advertise(self, request: Request, send: Send) -> None:
+        """Answer the first request of a push: there is nothing to converse about yet."""
+        try:
+            refs = await asyncio.to_thread(self._conversations.advertisement, request)
+        except StoreUnavailable as error:
+            logger.warning("a conversation could not begin", exc_info=True)
+            await _answer(send, error.status, f"{STORE_AWAY}\n", [])
+            return
+        await send(_start(request))
+        await send({"type": "http.response.body", "body": _banner(request) + refs})
 
     async def _converse(self, request: Request, body: _Body, send: Send) -> None:
         wire = self._conversations.start(request)
@@ -168,9 +186,7 @@ class _Reply:
         self._begun = True
         await self._send(_start(self._request))
         if self._request.advertise:
-            service = self._request.service
-            banner = pkt_line(f"# service={service}\n".encode()) + pkt_line(None)
-            await _send_body(self._send, banner)
+            await _send_body(self._send, _banner(self._request))
 
 
 class _Asked:
@@ -275,6 +291,10 @@ def _start(request: Request) -> Message:
         _NEVER_CACHE,
     ]
     return {"type": "http.response.start", "status": 200, "headers": headers}
+
+
+def _banner(request: Request) -> bytes:
+    return pkt_line(f"# service={request.service}\n".encode()) + pkt_line(None)
 
 
 def _headers(error: EnclaveError, asked: _Asked) -> list[tuple[bytes, bytes]]:

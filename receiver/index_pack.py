@@ -22,6 +22,7 @@ from receiver.wire import Wire
 HEADER_BYTES = 12
 _BIG_FILE = 8 << 20  # whole blobs above it are streamed, whatever their size (git-config(1))
 _THREADS = 4  # at most: each takes 72 MiB of address space for its stack and its arena
+_FEW_OBJECTS = 1000
 _ENTRY_BYTES = 128  # and less, for one object in git's table
 _CHUNK = 1 << 16
 _KEPT_ERRORS = 1 << 16  # bytes of complaints; the verdict is the last
@@ -63,7 +64,7 @@ class IndexPack:
             [
                 *("git", "-c", f"core.bigFileThreshold={_BIG_FILE}", "index-pack"),
                 *("--stdin", "--fix-thin", f"--pack_header={version},{count}"),
-                f"--threads={min(_THREADS, os.cpu_count() or 1)}",
+                f"--threads={_threads(count)}",
                 *("--report-end-of-input", "--show-resolving-progress"),
                 f"--max-input-size={most_bytes}",
                 *(["--strict"] if strict else []),
@@ -141,6 +142,11 @@ class IndexPack:
             most = settings.push_memory_bytes >> 20
             return f"indexing the pack would take more than {most} MiB of memory"
         return _complaint(said)
+
+
+def _threads(count: int) -> int:
+    """Return how many threads a pack of ``count`` objects is worth."""
+    return 1 if count < _FEW_OBJECTS else min(_THREADS, os.cpu_count() or 1)
 
 
 def _complaint(said: str) -> str:

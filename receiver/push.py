@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dulwich.objects import ObjectID
 from dulwich.protocol import Protocol, capability_agent, format_ref_line
 from dulwich.refs import Ref
 from dulwich.server import ReceivePackHandler
@@ -42,6 +43,26 @@ SHALLOW = (
 )
 
 
+def _capabilities(session_id: str) -> list[bytes]:
+    return [
+        *(b"report-status", b"report-status-v2", b"side-band-64k", b"delete-refs", b"quiet"),
+        *(b"atomic", b"ofs-delta", b"push-options", b"object-format=sha1"),
+        b"session-id=" + session_id.encode(),
+        capability_agent(),
+    ]
+
+
+def advertise(protocol: Protocol, refs: Mapping[str, str], session_id: str) -> None:
+    """List the refs (full name -> id) and what this server can do (gitprotocol-pack(5))."""
+    listed = sorted((Ref(name.encode()), ObjectID(sha.encode())) for name, sha in refs.items())
+    none = (Ref(b"capabilities^{}"), ObjectID(b"0" * 40))
+    first, *rest = listed or [none]
+    protocol.write_pkt_line(format_ref_line(*first, _capabilities(session_id)))
+    for ref, sha in rest:
+        protocol.write_pkt_line(format_ref_line(ref, sha))
+    protocol.write_pkt_line(None)
+
+
 class Push(ReceivePackHandler):
     """One client's push. ``handle`` tells the story; nothing it raises loses an accepted push.
 
@@ -67,7 +88,6 @@ class Push(ReceivePackHandler):
             ["/"],
             protocol,
             stateless_rpc=request.stateless,
-            advertise_refs=request.advertise,
         )
         self._request, self._app, self._user = request, request.app, request.user
         self._report, self._wire, self._path = report, wire, path
@@ -75,19 +95,13 @@ class Push(ReceivePackHandler):
 
     def capabilities(self) -> list[bytes]:
         """Return what receive-pack advertises, all of it kept."""
-        return [
-            *(b"report-status", b"report-status-v2", b"side-band-64k", b"delete-refs", b"quiet"),
-            *(b"atomic", b"ofs-delta", b"push-options", b"object-format=sha1"),
-            b"session-id=" + self._request.id.encode(),
-            capability_agent(),
-        ]
+        return _capabilities(self._request.id)
 
     def handle(self) -> None:
         """Advertise, read, judge, commit, follow, report."""
-        if self.advertise_refs or not self.stateless_rpc:
-            self._advertise()
-        if self.advertise_refs:
-            return
+        if not self.stateless_rpc:
+            refs = {name.decode(): sha.decode() for name, sha in self.repo.get_refs().items()}
+            advertise(self.proto, refs, self._request.id)
         report, settings = self._report, self._settings
         limits = CommandLimits(
             settings.push_commands,
@@ -108,14 +122,6 @@ class Push(ReceivePackHandler):
         verdicts = self._receive(push, report)
         logger.info("push %s to %s: %s", self._request.id, self._app.name, _summary(verdicts))
         report.finish(verdicts.pop("", None) or "ok", verdicts)
-
-    def _advertise(self) -> None:
-        refs = sorted(self.repo.get_refs().items())
-        first, rest = (refs[0], refs[1:]) if refs else ((Ref(b"capabilities^{}"), b"0" * 40), [])
-        self.proto.write_pkt_line(format_ref_line(first[0], first[1], self.capabilities()))
-        for ref, sha in rest:
-            self.proto.write_pkt_line(format_ref_line(ref, sha))
-        self.proto.write_pkt_line(None)
 
     def _receive(self, push: PushCommands, report: Report) -> dict[str, str | None]:
         """Take the push in. Returns a verdict a ref, None for ok; ``""``: why unpacking failed."""

@@ -85,9 +85,10 @@ class Apps:
 
     def app_by_handle(self, environment: str, handle: str) -> App:
         """Return the app ``ENVIRONMENT/HANDLE``; raises ``NotFound``."""
-        found = self.environment_by_handle(environment)
         with unavailable_when_lost():
-            app_id = self._redis.hget(keys.environment_apps(found.id), handle)
+            found = self._redis.hget(keys.ENVIRONMENTS_BY_HANDLE, environment)
+            apps = keys.environment_apps(int(found)) if found else None
+            app_id = self._redis.hget(apps, handle) if apps else None
         if app_id is None:
             raise NotFound(f"there is no app {environment}/{handle}")
         return self.app(int(app_id))
