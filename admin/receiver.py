@@ -15,10 +15,10 @@ from api.application import create_api
 from enclave.settings import Settings
 from enclave.store import Store, open_store
 from receiver.conversation import Conversations
-from receiver.http import GIT_PATH, PLACE, GitOverHTTP
+from receiver.http import GIT_PATH, GitOverHTTP
 from receiver.http_connections import guarded_http
 from receiver.listening import listen
-from receiver.places import Place, Places
+from receiver.places import Places
 from receiver.reconciler import reconcile_forever
 from receiver.ssh import GitOverSSH
 
@@ -32,7 +32,6 @@ logger = logging.getLogger(__name__)
 
 _GRACE_SECONDS = 5
 _FILES_A_CONNECTION = 8  # its own, the wire's two, pipes to a child or two, a view, Redis
-_BAD = 400
 
 
 def run_receiver(settings: Settings) -> None:
@@ -83,26 +82,14 @@ def _allow_many_files(settings: Settings) -> None:
 
 
 def _either(git: ASGI, api: ASGI) -> ASGI:
-    """Return the application that gives git's own paths to git, all others to the API.
-
-    A request that the API answers well has proved that its connection is worth its place.
-    """
+    """Return the application that gives git's own paths to git, all others to the API."""
 
     async def application(
         scope: Message,
         receive: Callable[[], Awaitable[Message]],
         send: Callable[[Message], Awaitable[None]],
     ) -> None:
-        place: Place | None = scope.get(PLACE)
-
-        async def send_and_prove(message: Message) -> None:
-            if place is not None and message.get("status", _BAD) < _BAD:
-                place.prove()
-            await send(message)
-
-        if scope["type"] == "http" and GIT_PATH.fullmatch(scope["path"]):
-            await git(scope, receive, send)
-        else:
-            await api(scope, receive, send_and_prove)
+        is_git = scope["type"] == "http" and GIT_PATH.fullmatch(scope["path"])
+        await (git if is_git else api)(scope, receive, send)
 
     return application

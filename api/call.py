@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.hal import Links, Page, asked_page
-from enclave.access import permitted_app, permitted_operation
+from enclave.access import PROVED, permitted_app, permitted_operation
 from enclave.app import App
 from enclave.errors import Unauthenticated
 from enclave.operation import Operation
@@ -58,12 +58,19 @@ Open = Annotated[House, Depends(_house)]
 _BEARER = HTTPBearer(auto_error=False, description="The `access_token` of `POST /tokens`.")
 
 
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
 def _call(
-    house: Open, bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
+    request: Request,
+    house: Open,
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
 ) -> Call:
     if bearer is None:
         raise Unauthenticated("This needs an access token: run aptible login.")
     user = verify_token(house.store, bearer.credentials)
+    request.scope.get(PROVED, _nothing)()
     return Call(house.store, house.settings, user)
 
 

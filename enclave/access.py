@@ -11,6 +11,9 @@ from enclave.operation import Operation
 from enclave.people import Environment, Role, User
 from enclave.store import Store
 
+PROVED = "enclave.proved"
+"""The key, in an HTTP request's scope, of what to call once it is known who asks (ASGI)."""
+
 
 def permit(store: Store, user: User, environment_id: int, role: Role) -> None:
     """Return if the user has at least ``role`` in the environment.

@@ -80,13 +80,16 @@ class Settings(BaseSettings):
     )
     free_disk_bytes: int = Field(256 << 20, ge=0, description="a push is refused below it")
     repack_packs: int = Field(
-        20, ge=2, description="new packs of an app after which they are packed into one"
+        20, ge=2, description="packs of an app after which they are packed into few"
     )
 
     connections: int = Field(1024, gt=0, description="connections at a time, of one receiver")
     connections_a_source: int = Field(128, gt=0, description="of these, from one address")
     login_seconds: float = Field(
         30.0, gt=0, description="from connecting to being logged in, or to a whole request's head"
+    )
+    request_head_bytes: int = Field(
+        64 << 10, gt=0, description="the largest head of an HTTP request"
     )
     idle_seconds: float = Field(
         600.0, gt=0, description="an SSH connection on which nothing runs is closed after it"

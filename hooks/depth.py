@@ -10,26 +10,35 @@ import subprocess
 from collections.abc import Iterable
 
 from enclave.errors import PushRefused
-from hooks.git import Objects
+from hooks.git import Objects, confine
 
 DEEP_OBJECTS = 2_000
 """A push of fewer objects is not worth the walk: it makes no tree that is too deep by itself."""
 
 _SECONDS = 60
+_ADDRESS_SPACE = 1 << 30
 
 
-def check_depth(objects: Objects, tips: Iterable[str]) -> None:
-    """Have git walk the files of each tip, with its usual stack. Raises ``PushRefused``."""
+def check_depth(objects: Objects, tips: Iterable[str], known: Iterable[str]) -> None:
+    """Have git walk all that is new: what ``tips`` reach and ``known`` ids do not.
+
+    With its usual stack, so what passes is far from what kills a fetch. Raises ``PushRefused``.
+    """
+    lines = [*(f"{tip}\n" for tip in tips), *(f"^{each}\n" for each in known)]
+    walker = subprocess.Popen(
+        ["git", "rev-list", "--objects", "--quiet", "--stdin"],
+        env=objects.environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
-        walked = subprocess.run(
-            ["git", "rev-list", "--objects", "--no-walk", "--quiet", "--stdin"],
-            env=objects.environment(),
-            input="".join(f"{tip}\n" for tip in tips).encode(),
-            capture_output=True,
-            timeout=_SECONDS,
-            check=False,
-        )
+        confine(walker, cpu_seconds=_SECONDS, address_space=_ADDRESS_SPACE)
+        walker.communicate("".join(lines).encode(), timeout=_SECONDS)
     except subprocess.TimeoutExpired as error:
-        raise PushRefused("the files of a commit took too long to walk") from error
-    if walked.returncode != 0:
+        raise PushRefused("the history took too long to walk") from error
+    finally:
+        walker.kill()
+        walker.communicate()
+    if walker.returncode != 0:
         raise PushRefused("git cannot walk the files of a commit: folders in folders, too deep")

@@ -19,6 +19,7 @@ from hooks.git import Objects, confine, is_readable
 _SECONDS = 30.0  # for one answer
 _CPU_SECONDS = 60
 _ADDRESS_SPACE = 512 << 20
+_LARGEST = 64 << 20  # bytes of an object, or of its delta's base: none that counts is larger
 _CHUNK = 1 << 16
 
 
@@ -37,7 +38,7 @@ class ObjectReader:
     def __init__(self, objects: Objects) -> None:
         self._child = subprocess.Popen(
             ["git", "cat-file", "--batch-command"],
-            env=objects.environment(),
+            env={**objects.environment(), "GIT_ALLOC_LIMIT": str(_LARGEST)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

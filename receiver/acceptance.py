@@ -112,7 +112,8 @@ def judge_and_commit(
             return Accepted(judgement, PushOutcome(), attached)
         if not kept:
             if quarantine.objects_taken >= DEEP_OBJECTS:
-                check_depth(quarantine.objects, {update.new for update in judgement.moving})
+                tips = {update.new for update in judgement.moving}
+                check_depth(quarantine.objects, tips, set(view.refs.values()))
             quarantine.keep()
             kept = True
         request = _transaction(push_id, app, user, judgement, view)

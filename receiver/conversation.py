@@ -44,6 +44,7 @@ _STORE_LOST = (
     "the server lost its store; whether this push holds is not known. "
     "Push again: it tells the truth."
 )
+_FETCH_GRACE_SECONDS = 20.0  # git may count objects for so long, and send nothing
 _NOT_FOLLOWED = "the deploy goes on without you. Push again to see its log, or what became of it."
 
 
@@ -73,7 +74,7 @@ class Conversations:
         self._settings = settings
         most, share, slow = settings.push_slots, settings.push_slots_a_user, settings.slow_bytes
         self._push_slots = Slots(most, share=share, slow=slow)
-        self._fetch_slots = Slots(most, share=share, slow=slow)
+        self._fetch_slots = Slots(most, share=share, slow=slow, grace=_FETCH_GRACE_SECONDS)
 
     def admit(self, user: User, environment: str, app: str, service: GitService) -> Request:
         """Check that the user may do this there. Raises ``NotFound``, for strangers too.
@@ -101,7 +102,13 @@ class Conversations:
         """Begin a conversation; the transport pumps the wire until the handler closes it."""
         wire = Wire()
         name = f"{request.service} {request.app.name}"
-        threading.Thread(target=self._hold, args=(request, wire), name=name, daemon=True).start()
+        thread = threading.Thread(target=self._hold, args=(request, wire), name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the machine has no more threads
+            wire.close_handler_end()
+            wire.transport_end.close()
+            raise
         return wire
 
     def _hold(self, request: Request, wire: Wire) -> None:
@@ -112,8 +119,8 @@ class Conversations:
             self._speak(request, wire, protocol, report)
         except (HangupException, ConnectionError) as error:
             logger.info("%s %s of %s ended early: %s", *told, error)
-            if wire.timed_out:
-                _say_goodbye(report, "you took too long, or were silent for too long: try again")
+            why = "you took too long, or were silent for too long" if wire.timed_out else str(error)
+            _say_goodbye(report, f"{why}: try again")
         except GitProtocolError as error:
             logger.info("%s %s of %s: %s", *told, error)
             _say_goodbye(report, "protocol error: this is not what git says here")

@@ -39,6 +39,7 @@ class Fetch:
     def handle(self, wire: Wire, *, idle: float) -> None:
         """Let git speak on the wire to the end. Protocol version 0, whatever the client offers."""
         wire.has_last_word = False  # what git says in mid-pack, nobody may add to
+        wire.expecting = True  # as far as anyone can tell from outside git
         with view(self.repository, self.refs, self.head) as objects:
             self._upload_pack(objects, wire, idle=idle)
 

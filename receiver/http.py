@@ -11,6 +11,7 @@ import base64
 import binascii
 import logging
 import re
+import uuid
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import nullcontext, suppress
@@ -20,6 +21,7 @@ from urllib.parse import parse_qs
 
 from dulwich.protocol import pkt_line
 
+from enclave.access import PROVED
 from enclave.errors import (
     EnclaveError,
     Forbidden,
@@ -80,6 +82,15 @@ class GitOverHTTP:
             await _answer(send, 200, "", [asked.allowed])
             return
         try:
+            await self._answer_git(asked, receive, send)
+        except Exception:  # the outermost frame of a request
+            reference = uuid.uuid4().hex[:12]
+            logger.exception("request %s failed", reference)
+            words = f"internal error {reference}: tell the server's operator\n"
+            await _answer(send, 500, words, [])
+
+    async def _answer_git(self, asked: _Asked, receive: Receive, send: Send) -> None:
+        try:
             request = await self._admit(asked)
         except StoreUnavailable as error:
             logger.warning("a conversation could not begin", exc_info=True)
@@ -116,8 +127,7 @@ class GitOverHTTP:
     def _enter(self, asked: _Asked) -> Request:
         """Ask the store who it is, and whether they may do this. Not for the event loop."""
         user = self._authenticate(asked)
-        if asked.place is not None:
-            asked.place.prove()
+        asked.proved()
         known, environment, app = read_path(asked.service or GitService.UPLOAD_PACK, asked.path)
         return self._conversations.admit(user, environment, app, known)
 
@@ -204,6 +214,7 @@ class _Asked:
             self.service = ""
         self.allowed = (b"allow", ", ".join(_METHODS[self.advertises]).encode())
         self.place: Place | None = scope.get(PLACE)
+        self.proved: Callable[[], None] = scope.get(PROVED, _nothing)
         self.source: str = (scope.get("client") or ("",))[0]
 
     def header(self, name: bytes) -> str:
@@ -225,6 +236,10 @@ class _Asked:
                     raise Unauthenticated(words) from error
             case _:
                 raise Unauthenticated("Authentication required: use a token as the password.")
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
 
 
 class _Body:
@@ -249,10 +264,7 @@ class _Body:
         return b""
 
     async def drain(self) -> None:
-        """Drop the rest: a client that is still sending has no answer until it is done.
-
-        Ends at a deadline; the server then closes the connection.
-        """
+        """Drop the rest, within a deadline: who still sends does not listen before it is done."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
                 while self._more:

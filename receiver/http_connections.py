@@ -15,10 +15,11 @@ from typing import Any, cast
 from dulwich.protocol import pkt_line
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from enclave.access import PROVED
 from enclave.errors import TooManyRequests
 from enclave.settings import Settings
 from receiver.http import GIT_PATH, PLACE
-from receiver.places import Place, Places
+from receiver.places import Place, Places, contains, networks
 
 _GIT_DAEMON = re.compile(rb"[0-9a-f]{4}")  # a pkt-line's length; git may send it by itself
 _NO_DAEMON = pkt_line(b"ERR git:// is not spoken here: use the ssh:// or http:// address")
@@ -27,13 +28,15 @@ _LINGER_SECONDS = 1.0  # a last word would be lost if the connection closed with
 
 def guarded_http(places: Places, settings: Settings) -> type[asyncio.Protocol]:
     """Return the protocol class for uvicorn's ``http`` option."""
-    shared = {address.strip() for address in settings.proxies.split(",")}
+    proxies = networks(settings.proxies)
 
     class GuardedHTTP(HttpToolsProtocol):
         """One connection. The place is in each request's scope."""
 
         _place: Place | None = None
         _timer: asyncio.TimerHandle | None = None
+        _stalled: asyncio.TimerHandle | None = None
+        _head_bytes: int | None = 0
         _begun = False
         _refused = False
 
@@ -41,8 +44,9 @@ def guarded_http(places: Places, settings: Settings) -> type[asyncio.Protocol]:
             """Take a place, or say that there is none."""
             super().connection_made(transport)
             address = self.client[0] if self.client else ""
+            shared = contains(proxies, address)
             try:
-                self._place = places.take(address, self._make_room, shared=address in shared)
+                self._place = places.take(address, self._make_room, shared=shared)
             except TooManyRequests as error:
                 self._refuse(503, str(error))
                 return
@@ -52,24 +56,34 @@ def guarded_http(places: Places, settings: Settings) -> type[asyncio.Protocol]:
             """Take what the client says, unless nobody listens any more."""
             if self._refused:
                 return
+            if self._head_bytes is not None:
+                self._head_bytes += len(data)
             if not self._begun and _GIT_DAEMON.match(data):
                 self._refused = True
                 self.transport.write(_NO_DAEMON)
                 self.transport.close()
                 return
             super().data_received(data)
+            if (self._head_bytes or 0) > settings.request_head_bytes:
+                words = f"a request's head has at most {settings.request_head_bytes} bytes"
+                self._refuse(431, words)
 
         def on_message_begin(self) -> None:
             """Give the request its connection's place."""
             super().on_message_begin()
             self._begun = True
-            cast(dict[str, Any], self.scope)[PLACE] = self._place
+            self._head_bytes = self._head_bytes or 0
+            scope = cast(dict[str, Any], self.scope)
+            scope[PLACE] = self._place
+            if self._place is not None:
+                scope[PROVED] = self._place.prove
 
         def on_headers_complete(self) -> None:
             """The head is here; git's bodies have deadlines of their own, all others this one."""
             super().on_headers_complete()
+            self._head_bytes = None
             self._expect_nothing()
-            if not GIT_PATH.fullmatch(self.scope["path"]):
+            if not self.pipeline and not GIT_PATH.fullmatch(self.scope["path"]):
                 self._expect_by(settings.login_seconds)
 
         def on_message_complete(self) -> None:
@@ -85,9 +99,22 @@ def guarded_http(places: Places, settings: Settings) -> type[asyncio.Protocol]:
                 self._place.prove(proved=False)
             self._expect_another()
 
+        def pause_writing(self) -> None:
+            """The client takes nothing; it has a while to go on."""
+            super().pause_writing()
+            self._stalled = self.loop.call_later(settings.push_idle_seconds, self.transport.abort)
+
+        def resume_writing(self) -> None:
+            """The client takes something."""
+            super().resume_writing()
+            if self._stalled is not None:
+                self._stalled.cancel()
+
         def connection_lost(self, exc: Exception | None) -> None:
             """Give the place back."""
             self._expect_nothing()
+            if self._stalled is not None:
+                self._stalled.cancel()
             if self._place is not None:
                 self._place.leave()
             super().connection_lost(exc)
@@ -110,13 +137,13 @@ def guarded_http(places: Places, settings: Settings) -> type[asyncio.Protocol]:
                 self._timer = None
 
         def _refuse(self, status: int, words: str) -> None:
-            """Answer and close, unless an answer has begun: then only close."""
+            """Answer and close, unless a request is being answered: then only close."""
             if self._refused or self.transport.is_closing():
                 return
             self._refused = True
             self._expect_nothing()
             if self.cycle is not None and not self.cycle.response_complete:
-                self.transport.close()
+                self.transport.abort()
                 return
             text = f"{words}\n".encode()
             head = (

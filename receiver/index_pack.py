@@ -22,6 +22,7 @@ from receiver.wire import Wire
 HEADER_BYTES = 12
 _BIG_FILE = 8 << 20  # whole blobs above it are streamed, whatever their size (git-config(1))
 _THREADS = 4  # at most: each takes 72 MiB of address space for its stack and its arena
+_LOOK_SECONDS = 1.0
 _FEW_OBJECTS = 1000
 _ENTRY_BYTES = 128  # and less, for one object in git's table
 _CHUNK = 1 << 16
@@ -47,8 +48,17 @@ class Talk:
 class IndexPack:
     """One pack from the wire into a quarantine."""
 
-    def __init__(self, objects: Objects, wire: Wire, settings: Settings, talk: Talk) -> None:
+    def __init__(
+        self,
+        objects: Objects,
+        wire: Wire,
+        settings: Settings,
+        talk: Talk,
+        look: Callable[[], None],
+    ) -> None:
+        """``look`` is called about once a second, and may raise."""
         self._objects, self._wire, self._settings, self._talk = objects, wire, settings, talk
+        self._look = look
         self._errors = b""
         self._line = b""
         self._at_end = False
@@ -96,15 +106,20 @@ class IndexPack:
     def _listen(self, child: subprocess.Popen[bytes]) -> None:
         """Read what the child says until it ends, within ``push_seconds``."""
         descriptor = child.stderr.fileno() if child.stderr is not None else -1
-        deadline = time.monotonic() + self._settings.push_seconds
+        began = spoke = time.monotonic()
         while True:
-            left = deadline - time.monotonic()
+            now = time.monotonic()
+            left = began + self._settings.push_seconds - now
+            silent = spoke + self._settings.keepalive_seconds - now
             if left <= 0:
                 raise PushRefused(f"the pack took longer than {self._settings.push_seconds:.0f}s")
-            patience = min(self._settings.keepalive_seconds, left)
-            if not is_readable(descriptor, seconds=patience):
+            if silent <= 0:
                 if self._talk.early or self._at_end:
                     self._talk.silence()
+                spoke = now
+                continue
+            if not is_readable(descriptor, seconds=min(left, silent, _LOOK_SECONDS)):
+                self._look()
                 continue
             said = os.read(descriptor, _CHUNK)
             if not said:

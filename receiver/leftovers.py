@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from receiver.owned_directory import locked
 from receiver.owned_directory import sweep as sweep_unowned
 from receiver.packs import counts
 from receiver.quarantine import INCOMING
@@ -27,7 +28,13 @@ def sweep(repositories: Path) -> int:
         *(f"*{HALF_MADE}*", f"*.git/{VIEW}*"),
     )
     folders = sum(sweep_unowned(repositories, pattern) for pattern in patterns)
-    return folders + sum(map(_remove_orphan, repositories.glob("*.git/objects/pack/*.*")))
+    return folders + sum(map(_remove_orphans, repositories.glob("*.git/objects/pack")))
+
+
+def _remove_orphans(folder: Path) -> int:
+    """Remove the files of packs that do not count, while nobody moves one in."""
+    with locked(folder) as alone:
+        return sum(map(_remove_orphan, folder.glob("*.*"))) if alone else 0
 
 
 def _remove_orphan(file: Path) -> bool:

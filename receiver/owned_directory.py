@@ -42,6 +42,17 @@ def locked(path: Path) -> Iterator[bool]:
             os.close(lock)
 
 
+@contextmanager
+def shared(path: Path) -> Iterator[None]:
+    """Hold a folder's lock together with others like this; waits for whoever has it alone."""
+    lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(lock)
+
+
 def sweep(folder: Path, pattern: str) -> int:
     """Remove the folders below ``folder`` that match and that nobody owns; return how many."""
     return sum(_remove_unowned(path) for path in folder.glob(pattern))

@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from enclave.files import sync
+from receiver.owned_directory import shared
 
 PACK = ".pack"
 _INDEX = ".idx"
@@ -120,9 +121,10 @@ def move_in(folder: Path, store: Path) -> None:
 
     git fsynced the files. The ``.pack`` goes before its ``.idx``, and then the folder is synced.
     """
-    for suffix in (PACK, *_COMPANIONS, _INDEX):
-        for file in folder.glob(f"*{suffix}"):
-            file.rename(store / "pack" / file.name)
+    with shared(store / "pack"):  # and no sweep between the two (receiver/leftovers.py)
+        for suffix in (PACK, *_COMPANIONS, _INDEX):
+            for file in folder.glob(f"*{suffix}"):
+                file.rename(store / "pack" / file.name)
     sync(store / "pack")
 
 

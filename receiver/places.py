@@ -15,7 +15,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from enclave.errors import TooManyRequests
+from enclave.errors import Misconfigured, TooManyRequests
 
 _FAILURE_SECONDS = 60.0
 _FAILING_SOURCES = 10_000  # remembered; beyond it, who failed longest ago is forgotten
@@ -29,6 +29,7 @@ class Place:
         self.source = source
         self.make_room = make_room
         self.counted = True
+        self.left = False
 
     def prove(self, *, proved: bool = True) -> None:
         """Say that whoever is there has a key or a token (or, for a new request, not yet)."""
@@ -41,7 +42,7 @@ class Place:
         try:
             yield
         finally:
-            self._places.end_waiting()
+            self._places.end_waiting(self)
 
     def leave(self) -> None:
         """Give the place back; twice does no harm."""
@@ -102,14 +103,18 @@ class Places:
             self._waiting += 1
             self._forget(place)
 
-    def end_waiting(self) -> None:
-        """See ``Place.waiting``. What is left to do is to say goodbye: that counts nowhere."""
+    def end_waiting(self, place: Place) -> None:
+        """See ``Place.waiting``. It counts again, beyond the limits if need be."""
         with self._lock:
             self._waiting -= 1
+            if not place.left and not place.counted:
+                place.counted = True
+                self._taken[place.source] += 1
 
     def leave(self, place: Place) -> None:
         """See ``Place.leave``."""
         with self._lock:
+            place.left = True
             self._forget(place)
 
     def _forget(self, place: Place) -> None:
@@ -141,6 +146,27 @@ class Places:
             raise TooManyRequests(
                 f"too many failed logins from your address: try again in {left:.0f}s"
             )
+
+
+Networks = list[ipaddress.IPv4Network | ipaddress.IPv6Network]
+
+
+def networks(text: str) -> Networks:
+    """Read addresses and networks with commas between. Raises ``Misconfigured``."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    try:
+        return [ipaddress.ip_network(word, strict=False) for word in words]
+    except ValueError as error:
+        raise Misconfigured(f"ENCLAVE_PROXIES: {error}") from error
+
+
+def contains(proxies: Networks, address: str) -> bool:
+    """Whether an address is in one of them."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in proxies)
 
 
 def source_of(address: str) -> str:

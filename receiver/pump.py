@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 from receiver.wire import Wire
 
@@ -25,13 +24,14 @@ async def pump(wire: Wire, read: Read, write: Write, *, idle: float, gone: Gone 
 
     ``read`` returns ``b""`` at the end of the client's input; ``write`` returns when the client
     can take more; ``gone`` returns when the client has vanished. ``idle`` is for how many seconds
-    a client may be silent that the handler waits for; ``wire.deadline`` is the end of all waiting.
+    a client may be silent that the handler waits for, or take nothing; ``wire.deadline`` is the end
+    of all waiting.
     The last word does not wait for the client's input to end. A client that vanishes closes the
     wire, which the handler notices at its next write. Raises ``ConnectionError`` for a client that
     is gone.
     """
     incoming = asyncio.ensure_future(_incoming(wire, read, idle))
-    outgoing = asyncio.ensure_future(_outgoing(wire, write))
+    outgoing = asyncio.ensure_future(_outgoing(wire, write, idle))
     watching = asyncio.ensure_future(gone())
     try:
         await asyncio.wait({outgoing, watching}, return_when=asyncio.FIRST_COMPLETED)
@@ -39,11 +39,13 @@ async def pump(wire: Wire, read: Read, write: Write, *, idle: float, gone: Gone 
             raise ConnectionResetError("the client vanished")
         outgoing.result()
     finally:
-        for task in (incoming, outgoing, watching):
+        tasks = (incoming, outgoing, watching)
+        for task in tasks:
             task.cancel()
-            with suppress(asyncio.CancelledError, OSError):
-                await task
-        wire.transport_end.close()
+        try:
+            await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            wire.transport_end.close()
 
 
 async def _incoming(wire: Wire, read: Read, idle: float) -> None:
@@ -73,10 +75,13 @@ async def _incoming(wire: Wire, read: Read, idle: float) -> None:
             reading.cancel()
 
 
-async def _outgoing(wire: Wire, write: Write) -> None:
+async def _outgoing(wire: Wire, write: Write, idle: float) -> None:
     while data := await _spoken(wire):
         wire.sending = True
-        await write(data)
+        try:
+            await asyncio.wait_for(write(data), idle)
+        except TimeoutError as error:
+            raise ConnectionAbortedError("the client takes nothing") from error
         wire.sending = False
         wire.moved(len(data))
 

@@ -166,6 +166,7 @@ class Push(ReceivePackHandler):
 
     def _follow(self, operation_id: int, report: Report) -> str | None:
         """Show the deploy's log to its end. Returns None when it succeeded, else the reason."""
+        report.doubt()  # also of a deploy that another push set off: its end is not ours to tell
         report.say(["INFO: Initiating deploy..."])
         with self._request.waiting():
             operation = follow_operation(

@@ -94,11 +94,15 @@ class Quarantine:
     def _index(
         self, header: bytes, wire: Wire, settings: Settings, talk: Talk, *, strict: bool
     ) -> None:
+
+        def look() -> None:  # others fill the disk, too
+            if self._room(settings) <= 0:
+                raise PushRefused(_DISK_FULL)
+
+        look()
         room = self._room(settings)
-        if room <= 0:
-            raise PushRefused(_DISK_FULL)
         try:
-            IndexPack(self.objects, wire, settings, talk).run(
+            IndexPack(self.objects, wire, settings, talk, look).run(
                 header, most_bytes=min(settings.push_bytes, room), strict=strict
             )
         except PushRefused as refusal:

@@ -14,6 +14,7 @@ refs say. That is checked, index against index, before a pack is removed.
 from __future__ import annotations
 
 import logging
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -52,8 +53,13 @@ def repack_app(app_id: int) -> None:
     store = open_store(chosen)
     store.repacks.begin(app_id)
     repository = chosen.repository(app_id)
-    if repository.is_dir():
-        repack(repository, _tips(store, app_id))
+    done = 0
+    try:
+        if repository.is_dir():
+            done = repack(repository, _tips(store, app_id), spare=chosen.free_disk_bytes)
+    finally:
+        if not done:  # nothing to do, or it failed: no push asks again for a while
+            store.repacks.rest(app_id)
 
 
 def _tips(store: Store, app_id: int) -> dict[str, str]:
@@ -67,10 +73,13 @@ def _tips(store: Store, app_id: int) -> dict[str, str]:
     return view_of_refs.refs | waiting
 
 
-def repack(repository: Path, tips: Mapping[str, str]) -> int:
-    """Pack what is to be packed; return how many packs became one. Raises ``RepackFailed``."""
+def repack(repository: Path, tips: Mapping[str, str], *, spare: int = 0) -> int:
+    """Pack what is to be packed; return how many packs became one. Raises ``RepackFailed``.
+
+    ``spare`` bytes of the disk must stay free while both the old and the new are there.
+    """
     store = repository / "objects"
-    with locked(store / "pack") as ours:
+    with locked(store) as ours:
         if not ours:
             return 0
         for left in (store / "pack").glob(_UNFINISHED):
@@ -79,6 +88,9 @@ def repack(repository: Path, tips: Mapping[str, str]) -> int:
         chosen = roll_up({pack: object_count(pack) for pack in found})
         if len(chosen) < 2:
             return 0
+        needed = sum(pack.stat().st_size for pack in chosen) + spare
+        if shutil.disk_usage(store).free < needed:
+            raise RepackFailed(f"the disk has less than {needed} bytes left")
         with owned_directory(store, REPACK) as folder, view(repository, tips, _HEAD) as objects:
             _pack(objects, folder, chosen, everything=len(chosen) == len(found))
             _check(folder, chosen)

@@ -18,7 +18,7 @@ from enclave.errors import TooManyRequests
 from receiver.wire import Wire
 
 _WAIT_SECONDS = 60.0
-_GRACE_SECONDS = 2.0  # nobody is slow before
+_LEAVING_SECONDS = 1.0  # for one that was asked to go, before another is
 _LOOK_SECONDS = 0.1  # a client turns slow without telling anyone
 
 
@@ -32,9 +32,11 @@ class _Holder:
 class Slots:
     """``most`` places, ``share`` of them for one user; ``slow`` is in bytes a second."""
 
-    def __init__(self, most: int, *, share: int, slow: float) -> None:
-        self._most, self._share, self._slow = most, share, slow
+    def __init__(self, most: int, *, share: int, slow: float, grace: float = 2.0) -> None:
+        """``grace``: seconds before which nobody is slow."""
+        self._most, self._share, self._slow, self._grace = most, share, slow, grace
         self._holders: list[_Holder] = []
+        self._broke_off_at = -math.inf
         self._changed = threading.Condition()
 
     @contextmanager
@@ -88,16 +90,19 @@ class Slots:
 
     def _break_off_slowest(self, rivals: list[_Holder]) -> None:
         """Ask the slowest to go, if it is slow and nobody was asked already."""
-        if any(holder.wire.broken_off for holder in rivals):
-            return
         now = time.monotonic()
+        if now - self._broke_off_at < _LEAVING_SECONDS:
+            return
         slow = [
             holder
             for holder in rivals
-            if now - holder.since > _GRACE_SECONDS and holder.wire.waits_for_client
+            if now - holder.since > self._grace
+            and holder.wire.waits_for_client
+            and not holder.wire.broken_off
         ]
         slowest = min(slow, key=lambda holder: holder.wire.pace, default=None)
         if slowest is not None and slowest.wire.pace < self._slow:
+            self._broke_off_at = now
             slowest.wire.break_off(
                 f"less than {self._slow:.0f} bytes a second, while others waited: "
                 "try again over a faster line"

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import shlex
 import socket
+import uuid
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,7 @@ _USERNAME = "git"
 _WINDOW = 1 << 20  # bytes a client may send ahead on a channel
 _MOST_KEYS = 20  # that one connection may try; OpenSSH's server takes 6, an agent may hold more
 _MOST_SESSIONS = 10  # at a time on one connection (sshd_config(5), MaxSessions)
+_COMMAND_LETTERS = 1024  # splitting takes long for long ones
 _LINGER_SECONDS = 1.0
 _UNREAD_BYTES = 1 << 16
 _REFUSED = 128  # what git's own server programs exit with
@@ -96,15 +98,13 @@ class _Gate(asyncssh.SSHServer):
         completes, the last user found here is the one who signed.
         """
         self._last_validated = None
-        self._tried += 1
-        if self._tried > _MOST_KEYS:
+        if self._tried >= _MOST_KEYS:
             raise asyncssh.DisconnectError(
                 asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE,
                 "too many keys tried: name the right one (IdentityFile, IdentitiesOnly yes)",
             )
-        if username != _USERNAME:
-            return False
-        user = await self._house.user_of(key)
+        user = await self._house.user_of(key) if username == _USERNAME else None
+        self._tried += 1
         self._last_validated = user
         return user is not None
 
@@ -206,7 +206,16 @@ class GitOverSSH:
             ) from error
 
     async def serve(self, session: GitSession, user: User, place: Place) -> None:
-        """Answer one session of a connection."""
+        """Answer one session of a connection, whatever goes wrong."""
+        try:
+            await self._answer(session, user, place)
+        except Exception:  # the outermost frame of a session
+            reference = uuid.uuid4().hex[:12]
+            logger.exception("session %s failed", reference)
+            words = f"ERROR: internal error {reference}: tell the server's operator\n"
+            session.end(_REFUSED, words)
+
+    async def _answer(self, session: GitSession, user: User, place: Place) -> None:
         if session.command is None:
             await session.write(
                 f"Hi {user.email}! Welcome to Aptible. "
@@ -255,7 +264,7 @@ def _read_command(command: str) -> tuple[GitService, str, str]:
 
 def _words(command: str) -> tuple[str, str]:
     try:
-        words = shlex.split(command)
+        words = shlex.split(command) if len(command) <= _COMMAND_LETTERS else []
     except ValueError:
         words = []
     if len(words) == 3 and words[0] == "git":

@@ -33,6 +33,8 @@ NETWORK = {"asyncio", "ftplib", "http", "smtplib", "socket", "ssl", "urllib"}
 """Of the standard library: not for ``enclave`` and ``hooks``."""
 
 CATCHES_EVERYTHING = {
+    "receiver/http.py": "__call__",
+    "receiver/ssh.py": "serve",
     "api/middleware.py": "__call__",  # of a request
     "receiver/conversation.py": "_hold",  # of a conversation's thread
     "receiver/reconciler.py": "_logged",  # of the reconciler: nobody else does its rounds

@@ -11,7 +11,7 @@ import pytest
 from bare_repository import BareRepository
 
 from receiver.leftovers import sweep
-from receiver.owned_directory import owned_directory
+from receiver.owned_directory import owned_directory, shared
 from receiver.quarantine import Quarantine
 from receiver.view import view
 
@@ -85,6 +85,8 @@ def test_half_a_pack_goes_when_it_is_old(server: BareRepository, kind: str) -> N
         os.utime(file, (yesterday, yesterday))
     assert sweep(server.path.parent) == 0
     os.utime(half, (yesterday, yesterday))
+    with shared(folder):  # somebody moves a pack in
+        assert sweep(server.path.parent) == 0
     assert sweep(server.path.parent) == 1
     assert sorted(folder.iterdir()) == sorted(whole)
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from enclave.errors import TooManyRequests
+from enclave.errors import Misconfigured, TooManyRequests
 from receiver import places
-from receiver.places import Place, Places, source_of
+from receiver.places import Place, Places, contains, networks, source_of
 
 
 class Door:
@@ -97,8 +97,14 @@ def test_a_push_that_waits_for_its_deploy_counts_apart() -> None:
         with pytest.raises(TooManyRequests):
             door.take("c")
     second.leave()
-    with door.take("d").waiting():
-        pass
+    assert door.gone == []
+    with pytest.raises(TooManyRequests):
+        door.take("d")  # the first counts again: its connection is still there
+    first.leave()
+    third = door.take("e")
+    with third.waiting():
+        third.leave()
+    door.take("f").prove()
 
 
 def test_too_many_failures_close_the_door_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,6 +131,17 @@ def test_failures_are_forgotten_when_there_are_too_many(monkeypatch: pytest.Monk
     door.check_failures("10.0.0.2")
     with pytest.raises(TooManyRequests):
         door.check_failures("10.0.0.4")
+
+
+@pytest.mark.parametrize(
+    ("address", "inside"),
+    [("10.0.0.9", True), ("10.0.1.1", True), ("10.0.1.2", False), ("::1", True), ("", False)],
+)
+def test_a_proxy_is_named_by_address_or_network(address: str, *, inside: bool) -> None:
+    assert contains(networks("10.0.0.0/24, 10.0.1.1,::1"), address) is inside
+    assert not contains(networks(""), address)
+    with pytest.raises(Misconfigured, match="ENCLAVE_PROXIES: 'nginx'"):
+        networks("nginx")
 
 
 @pytest.mark.parametrize(

@@ -76,3 +76,22 @@ def test_a_client_that_vanishes_ends_the_wire() -> None:
         wire.finish()
 
     asyncio.run(converse())
+
+
+def test_a_client_that_takes_nothing_is_given_up() -> None:
+    async def converse() -> None:
+        wire = Wire()
+
+        async def read() -> bytes:
+            await asyncio.Event().wait()
+            return b""
+
+        async def write(_data: bytes) -> None:
+            await asyncio.Event().wait()
+
+        wire.protocol().write(b"are you there?")
+        with pytest.raises(ConnectionAbortedError, match="takes nothing"):
+            await pump(wire, read, write, idle=0.1)
+        wire.close_handler_end()
+
+    asyncio.run(converse())

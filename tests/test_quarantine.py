@@ -360,6 +360,19 @@ class TestTheServer:
         with pytest.raises(PushRefused, match="disk is almost full"):
             take_in(server, pack, free_disk_bytes=200_000)
 
+    def test_whose_disk_fills_while_a_pack_comes(
+        self, client: BareRepository, server: BareRepository, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("receiver.index_pack._LOOK_SECONDS", 0.05)
+        free = iter([1 << 30] * 3)
+        monkeypatch.setattr(
+            "receiver.quarantine.shutil.disk_usage",
+            lambda _path: SimpleNamespace(free=next(free, 0)),
+        )
+        with pytest.raises(PushRefused, match="disk is almost full"):
+            take_in(server, packed(client, client.commit())[:-1], ends=False)
+        assert files(server) == set()
+
     def test_has_its_slot_back_however_a_push_ends(
         self, client: BareRepository, server: BareRepository
     ) -> None:

@@ -125,10 +125,18 @@ class TestRepacking:
 
     def test_one_at_a_time(self, client: BareRepository, server: BareRepository) -> None:
         tips = history(client, server, commits=3)
-        with locked(store(server) / "pack") as ours:
+        with locked(store(server)) as ours:
             assert ours
             assert repack(server.path, {TOPIC: tips[-1]}) == 0
         assert repack(server.path, {TOPIC: tips[-1]}) == 3
+
+    def test_a_disk_without_room_for_both_the_old_and_the_new(
+        self, client: BareRepository, server: BareRepository
+    ) -> None:
+        tips = history(client, server, commits=3)
+        with pytest.raises(RepackFailed, match="bytes left"):
+            repack(server.path, {TOPIC: tips[-1]}, spare=1 << 60)
+        assert len(packs(store(server))) == 3
 
     def test_a_tip_that_is_nowhere_removes_nothing(
         self, client: BareRepository, server: BareRepository

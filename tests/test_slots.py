@@ -16,7 +16,6 @@ from receiver.wire import Wire
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slots, "_WAIT_SECONDS", 0.3)
-    monkeypatch.setattr(slots, "_GRACE_SECONDS", 0.05)
     monkeypatch.setattr(slots, "_LOOK_SECONDS", 0.01)
 
 
@@ -72,7 +71,7 @@ def test_one_user_has_a_share(wires: list[Wire]) -> None:
 
 def test_the_slowest_makes_room(wires: list[Wire]) -> None:
     """The one that waits for its client, and not one that git is at work for."""
-    places = Slots(3, share=3, slow=1000)
+    places = Slots(3, share=3, slow=1000, grace=0.05)
     trickling, quick, working, newcomer = wires
     trickling.expecting = quick.expecting = True
     quick.moved(1 << 20)
@@ -89,7 +88,7 @@ def test_the_slowest_makes_room(wires: list[Wire]) -> None:
 
 
 def test_nobody_is_hurried_while_there_is_room(wires: list[Wire]) -> None:
-    places = Slots(2, share=2, slow=1000)
+    places = Slots(2, share=2, slow=1000, grace=0.05)
     wires[0].expecting = True
     with places.taken(1, wires[0]):
         time.sleep(0.06)

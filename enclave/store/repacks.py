@@ -11,6 +11,7 @@ from enclave.store.database import Database, unavailable_when_lost
 REPACKS_QUEUE = "repacks"
 _JOB = "receiver.repacking.repack_app"
 _NO_TIMEOUT = -1  # each step of the job has its own
+_REST_SECONDS = 600
 _FORGOTTEN_SECONDS = 3600  # a job that was lost is asked for again after it
 
 
@@ -31,6 +32,11 @@ class Repacks:
                 _JOB, args=(app_id,), timeout=_NO_TIMEOUT, result_ttl=0, failure_ttl=3600
             )
         return True
+
+    def rest(self, app_id: int) -> None:
+        """Take no wish for another repacking for ten minutes: the last one did nothing."""
+        with unavailable_when_lost():
+            self._redis.set(keys.repack_asked(app_id), "1", ex=_REST_SECONDS)
 
     def begin(self, app_id: int) -> None:
         """Note that the job runs: what is pushed from now on may ask for the next."""

@@ -47,6 +47,16 @@ def test_bodies_may_be_packed_and_come_in_chunks(
     assert b"ng refs/heads/none stale info" in answer.content
 
 
+def test_capabilities_that_nobody_knows_do_no_harm(http: httpx.Client) -> None:
+    words = "\0 report-status frobnicate side-band-9k object-format=sha1 agent=x session-id=y"
+    body = pkt_line(f"{'1' * 40} {'0' * 40} refs/heads/none{words}".encode()) + FLUSH
+    answer = http.post("git-receive-pack", content=body, headers=_PUSH)
+    assert b"ng refs/heads/none stale info" in answer.content
+    other = body.replace(b"object-format=sha1", b"object-format=sha9")
+    answer = http.post("git-receive-pack", content=other, headers=_PUSH)
+    assert b"repositories here are of SHA-1 objects" in answer.content
+
+
 def test_expect_100_continue(app: App) -> None:
     """curl sends it with what it takes for large; the answer comes before the body is asked for."""
     person = app.owner

@@ -13,9 +13,11 @@ from conftest import ENVIRONMENT
 from dulwich.protocol import pkt_line
 
 from testbed.engine import PrivateEngine
+from testbed.images import Images
 from testbed.installation import Installation
 from testbed.person import Finished, Person, Repository
 from testbed.processes import wait_until
+from testbed.registry import PrivateRegistry
 
 APP = f"{ENVIRONMENT}/small"
 PACK = b"PACK\0\0\0\2\0\0\0\1"
@@ -35,6 +37,8 @@ TIGHT = {
     "LOGIN_SECONDS": 2,
     "IDLE_SECONDS": 2,
     "LOGIN_FAILURES": 3,
+    "REQUEST_HEAD_BYTES": 8_000,
+    "PUSH_WAITING": 1,
 }
 
 
@@ -237,12 +241,77 @@ class TestASlowClient:
         assert sum(b"less than 4096 bytes a second, while others" in said for said in answers) == 1
         wait_until(lambda: _left(tight) == [], seconds=20, what="something was left")
 
+    def test_that_never_reads_its_answers_keeps_nobody_out(
+        self, bob: Person, tight: Installation
+    ) -> None:
+        """It asked without a token, so it has proved nothing, however well it is answered."""
+        repository = bob.repository(APP)
+        repository.commit(a="1")
+        asked = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 100
+        with ExitStack() as crowd:
+            for _ in range(TIGHT["CONNECTIONS_A_SOURCE"]):
+                connection = crowd.enter_context(_connection(tight.http_port))
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                connection.sendall(asked)
+            time.sleep(0.5)
+            pushed = repository.git("push", "--force", bob.http_remote(APP), "master:topic")
+            assert pushed.returncode == 0, pushed.stderr
+
+    def test_whose_head_has_no_end(self, tight: Installation) -> None:
+        with _connection(tight.http_port) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nX: " + b"y" * 9_000)
+            said = _rest(connection)
+        assert said.startswith(b"HTTP/1.1 431 a request's head has at most 8000 bytes")
+
 
 def _incoming_with_git(tight: Installation) -> list[Path]:
     return list(_store(tight).glob("incoming-*/pack/tmp_pack_*"))
 
 
+def test_a_push_that_may_not_wait_is_told_nothing_untrue(
+    bob: Person, images: Images, registry: PrivateRegistry
+) -> None:
+    """One may wait here. The second, of the same commit, is neither taken nor refused."""
+    bob.aptible("apps:create", "live", "--environment", ENVIRONMENT).check_returncode()
+    repository = bob.repository(f"{ENVIRONMENT}/live")
+    deploy = ["deploy", "--app", "live", "--docker-image", images.web("1")]
+    deploy += ["--private-registry-username", registry.username]
+    bob.aptible(*deploy, "--private-registry-password", registry.password).check_returncode()
+    commit = repository.commit(
+        Procfile="web: exec serve\n", _aptible_yml="before_release: echo begun; sleep 5\n"
+    )
+    first = bob.start("git", "push", "aptible", "master", cwd=repository.path)
+    assert first.stdout is not None
+    assert any("remote: begun" in line for line in first.stdout)
+
+    second = repository.push()
+
+    assert second.returncode != 0
+    assert "the deploy goes on without you" in second.stderr
+    assert "rejected" not in second.stderr
+    assert first.wait(60) == 0
+    assert repository.remote_refs() == {"refs/heads/master": commit}
+
+
 class TestConnections:
+    def test_more_than_all_places_together_from_many_addresses(
+        self, bob: Person, tight: Installation
+    ) -> None:
+        with ExitStack() as crowd:
+            for number in range(TIGHT["CONNECTIONS"] + 5):
+                source = f"127.0.3.{number}"
+                crowd.enter_context(_connection(tight.http_port, source))
+            assert bob.run(*_ssh(bob)).returncode == 0
+            busy = []
+            for number in range(TIGHT["CONNECTIONS"]):
+                connection = crowd.enter_context(_connection(tight.http_port, f"127.0.4.{number}"))
+                connection.sendall(_head(bob) + _command()[:50])
+                busy.append(connection)
+            time.sleep(1.0)
+            with _connection(tight.http_port, "127.0.5.1") as late:
+                said = _rest(late)
+            assert said.startswith(b"HTTP/1.1 503 too many connections at a time")
+
     def test_a_crowd_that_proved_nothing_keeps_nobody_out(
         self, bob: Person, tight: Installation
     ) -> None:

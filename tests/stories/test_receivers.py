@@ -4,11 +4,13 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 from conftest import ENVIRONMENT
 
@@ -16,7 +18,7 @@ from receiver.view import view
 from testbed.engine import PrivateEngine
 from testbed.installation import Installation
 from testbed.person import Finished, Person, Repository
-from testbed.processes import wait_until
+from testbed.processes import Child, free_port, wait_until
 
 PUSHERS = 32
 RECEIVERS = 3
@@ -150,6 +152,38 @@ def test_killing_them_at_any_moment_leaves_what_was_told(
     assert again.returncode == 0, again.stderr
 
 
+def test_one_with_ports_of_its_own_on_the_same_data(
+    dora: Person, side_by_side: Installation, tmp_path: Path
+) -> None:
+    app = _app(dora, "elsewhere")
+    repository = dora.repository(app)
+    repository.commit(a="1")
+    repository.push("master:topic").check_returncode()
+    port = free_port()
+    ports = {"ENCLAVE_SSH_PORT": str(free_port()), "ENCLAVE_HTTP_PORT": str(port)}
+    other = Child(
+        [sys.executable, "-m", "admin", "receiver"],
+        log=tmp_path / "receiver.log",
+        environment={**side_by_side.environment, **ports},
+    )
+    try:
+        other.wait_ready(lambda: _answers(port), seconds=30)
+        commit = repository.commit(a="2")
+        remote = dora.http_remote(app).replace(str(side_by_side.http_port), str(port))
+        pushed = repository.git("push", remote, "master:topic")
+        assert pushed.returncode == 0, pushed.stderr
+        assert repository.remote_refs() == {"refs/heads/topic": commit}
+    finally:
+        other.stop()
+
+
+def _answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=2, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
+
+
 def _folder(installation: Installation, app: str) -> Path:
     return installation.data / "repositories" / f"{installation.app_id(app)}.git"
 
@@ -176,8 +210,12 @@ def test_many_pushes_are_repacked_in_the_background(
     repository = dora.repository(app)
     for number in range(30):
         repository.commit(f"{number}", a=f"{number}\n")
-        pushed = repository.push("master:topic")
+        pushed = repository.push("master:topic", f"master:branch-{number}")
         assert pushed.returncode == 0, pushed.stderr
+    clones = _clones(dora, app, dora.remote(app))[:8]
+    with ThreadPoolExecutor(8) as pool:  # beside each other, and beside the repacking
+        results = list(pool.map(lambda n: clones[n].push(f"master:side-{n}"), range(8)))
+    assert [done.returncode for done in results] == [0] * 8
 
     packs = _folder(side_by_side, app) / "objects" / "pack"
     wait_until(

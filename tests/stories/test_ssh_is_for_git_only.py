@@ -223,6 +223,11 @@ class TestNothingElse:
         assert asked.stderr.startswith("ERROR: Repository not found")
         assert asked.stdout == ""
 
+    def test_a_long_command_is_not_even_split(self, ann: Person) -> None:
+        asked = _ssh(ann, "-T", command="git-upload-pack '" + "x' '" * 20_000 + "'")
+        assert asked.returncode == 128
+        assert asked.stderr.startswith("ERROR: ")
+
     def test_a_command_that_is_no_text_is_refused(self, ann: Person) -> None:
         program = ann.environment["GIT_SSH_COMMAND"].split()
         asked = subprocess.run(
