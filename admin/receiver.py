@@ -15,8 +15,9 @@ from api.application import create_api
 from enclave.settings import Settings
 from enclave.store import Store, open_store
 from receiver.conversation import Conversations
-from receiver.http import GIT_PATH, GitOverHTTP
+from receiver.http import GitOverHTTP
 from receiver.http_connections import guarded_http
+from receiver.http_request import GIT_PATH
 from receiver.listening import listen
 from receiver.places import Places
 from receiver.reconciler import reconcile_forever

@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from enclave.access import PROVED
 from enclave.errors import TooManyRequests
 from enclave.settings import Settings
-from receiver.http import GIT_PATH, PLACE
+from receiver.http_request import GIT_PATH, PLACE
 from receiver.places import Place, Places, contains, networks
 
 _GIT_DAEMON = re.compile(rb"[0-9a-f]{4}")  # a pkt-line's length; git may send it by itself
