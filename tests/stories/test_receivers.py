@@ -140,7 +140,7 @@ def test_killing_them_at_any_moment_leaves_what_was_told(
 
     refs = repository.remote_refs()
     assert told.items() <= refs.items()
-    assert lost >= 3, "no kill hit a push: the moments are wrong"
+    assert lost > 0, "no kill hit a push: the moments are wrong"
     _is_whole(side_by_side, app, repository)
     folder = _folder(side_by_side, app)
     wait_until(
