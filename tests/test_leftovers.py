@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 from bare_repository import BareRepository
 
 from receiver.leftovers import sweep
-from receiver.owned_directory import owned_directory, shared
+from receiver.owned_directory import locked, owned_directory, shared
+from receiver.packs import move_in
 from receiver.quarantine import Quarantine
 from receiver.view import view
 
@@ -89,6 +91,23 @@ def test_half_a_pack_goes_when_it_is_old(server: BareRepository, kind: str) -> N
         assert sweep(server.path.parent) == 0
     assert sweep(server.path.parent) == 1
     assert sorted(folder.iterdir()) == sorted(whole)
+
+
+def test_a_pack_is_not_moved_in_while_somebody_sweeps(server: BareRepository) -> None:
+    store = server.path / "objects"
+    new = server.path / "new"
+    new.mkdir()
+    for name in ("pack-1.pack", "pack-1.idx"):
+        (new / name).write_bytes(b"x")
+    mover = threading.Thread(target=lambda: move_in(new, store))
+    with locked(store / "pack") as alone:
+        assert alone
+        mover.start()
+        mover.join(0.2)
+        assert mover.is_alive()
+        assert len(list(new.iterdir())) == 2
+    mover.join(10)
+    assert len(list((store / "pack").iterdir())) == 2
 
 
 def test_what_vanishes_meanwhile_does_no_harm(

@@ -332,6 +332,19 @@ class TestConnections:
                 crowd.enter_context(_connection(tight.http_port, "127.0.0.9"))
             assert b"this connection made room for others" in _rest(first)
 
+    def test_a_request_proves_nothing_for_the_next_one(
+        self, bob: Person, tight: Installation
+    ) -> None:
+        """Kept alive behind an answer, a connection is one among the idle."""
+        asked = _head(bob).replace(b"POST", b"GET", 1).replace(b"Content-Length: 100000\r\n", b"")
+        asked = asked.replace(b"git-receive-pack HTTP", b"info/refs?service=git-receive-pack HTTP")
+        with _connection(tight.http_port) as first, ExitStack() as crowd:
+            first.sendall(asked)
+            assert first.recv(4096).startswith(b"HTTP/1.1 200")
+            for _ in range(TIGHT["CONNECTIONS_A_SOURCE"]):
+                crowd.enter_context(_connection(tight.http_port))
+            assert b"this connection made room for others" in _rest(first)
+
     def test_too_many_that_did_prove_something_are_refused_with_a_reason(
         self, bob: Person, tight: Installation
     ) -> None:
