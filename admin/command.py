@@ -108,7 +108,7 @@ def ready() -> None:
 
     wait_until_ready(settings())
     click.echo(welcome(settings()))
-    say_when_stopping()
+    say_when_stopping(settings())
 
 
 @main.command()

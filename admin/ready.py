@@ -7,7 +7,6 @@ import time
 
 import httpx
 
-from admin.supervision import STOP_SECONDS
 from enclave.errors import StoreUnavailable
 from enclave.settings import Settings
 
@@ -30,11 +29,12 @@ def wait_until_ready(settings: Settings) -> None:
     raise StoreUnavailable(f"{url} did not answer within {_SECONDS:.0f}s: see {settings.data}/log")
 
 
-def say_when_stopping() -> None:
+def say_when_stopping(settings: Settings) -> None:
     """Wait for SIGTERM, which supervisord sends to this process before all others, and say so."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     signal.sigwait({signal.SIGTERM})
-    print(f"Stopping: operations that run are finished first, within {STOP_SECONDS} s.", flush=True)
+    limit = f"within {settings.worker_stop_seconds:g} s"
+    print(f"Stopping: operations that run are finished first, {limit}.", flush=True)
 
 
 def welcome(settings: Settings) -> str:

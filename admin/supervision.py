@@ -9,6 +9,7 @@ from __future__ import annotations
 import configparser
 import fcntl
 import io
+import math
 import os
 import pwd
 import shlex
@@ -21,7 +22,6 @@ from pathlib import Path
 from enclave.errors import Misconfigured
 from enclave.settings import Settings
 
-STOP_SECONDS = 90  # for a worker to finish its operation
 _LOG_BYTES = 10 << 20
 _LOCK = "up.lock"
 _PORT_SECONDS = 5.0
@@ -133,13 +133,13 @@ def supervisor_configuration(settings: Settings, data: Path) -> str:
     }
     config["program:housekeeper"] = {
         **_program([*ours, "housekeeper"], data, "housekeeper", priority=30),
-        "stopwaitsecs": str(STOP_SECONDS),
+        "stopwaitsecs": str(math.ceil(settings.worker_stop_seconds)),
     }
     config["program:worker"] = {
         **_program([*ours, "worker"], data, "worker-%(process_num)d", priority=30),
         "process_name": "worker-%(process_num)d",
         "numprocs": str(settings.workers),
-        "stopwaitsecs": str(STOP_SECONDS),
+        "stopwaitsecs": str(math.ceil(settings.worker_stop_seconds)),
     }
     config["program:ready"] = {
         **_program([*ours, "ready"], data, "ready", priority=40),

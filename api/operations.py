@@ -53,7 +53,7 @@ def show_operation(operation_id: int, caller: Caller) -> Resource:
 def update_operation(operation_id: int, body: _Update, caller: Caller) -> Resource:
     """Cancel an operation: at once while it waits, at its next safe point while it runs.
 
-    Asked again, it answers the same; one that ended otherwise is a conflict.
+    Asked again, it answers the same; one that is past its point of no return is a conflict.
     """
     operation = caller.operation(operation_id, Role.DEPLOY)
     if not body.cancelled:
@@ -61,7 +61,9 @@ def update_operation(operation_id: int, body: _Update, caller: Caller) -> Resour
     caller.store.operations.cancel(operation, by=caller.user)
     operation = caller.store.operations.operation(operation_id)
     if not operation.cancelled:
-        raise Conflict(f"Operation {operation.id} has ended already: it {operation.status}.")
+        raise Conflict(
+            f"Operation {operation.id} is past its point of no return: it {operation.status}."
+        )
     return _operation(caller, operation)
 
 

@@ -28,9 +28,12 @@ EnclaveError
 │   ├── CommandFailed               a before_release command
 │   ├── ContainerDied               a container of the new release did not stay up
 │   ├── StepTimedOut
-│   └── OperationCancelled
+│   ├── OperationCancelled
+│   └── OperationOverdue            the operation as a whole passed its deadline
+├── HandedBack                      the worker is being stopped: another one runs the operation
 ├── LeaseLost                       another worker holds this app now; this one must stop
 ├── StoreUnavailable                Redis did not answer: what was sent may or may not hold
+│   └── StoreRefused                Redis is full or read-only, and took nothing
 └── Misconfigured                   this installation's own settings are wrong
 """
 
@@ -240,6 +243,16 @@ class OperationCancelled(OperationFailed):
     """Someone cancelled the operation."""
 
 
+class OperationOverdue(OperationFailed):
+    """The operation as a whole passed its deadline; the message names its slowest step."""
+
+
+class HandedBack(EnclaveError):
+    """The worker is being stopped, and the operation, which has begun nothing, is for another."""
+
+    code = "handed_back"
+
+
 class LeaseLost(EnclaveError):
     """Another worker holds the app's lease: nothing this one writes counts any more."""
 
@@ -251,6 +264,12 @@ class StoreUnavailable(EnclaveError):
 
     code = "store_unavailable"
     status = 503
+
+
+class StoreRefused(StoreUnavailable):
+    """Redis is out of memory or may only be read: it took nothing of what was sent."""
+
+    code = "store_refused"
 
 
 class Misconfigured(EnclaveError):

@@ -47,8 +47,21 @@ class Settings(BaseSettings):
         2.0, ge=0, description="a container that lives so long is healthy"
     )
     stop_seconds: float = Field(10.0, ge=0, description="from SIGTERM to SIGKILL")
-    pull_seconds: float = Field(1800.0, gt=0)
+    pull_seconds: float = Field(1800.0, gt=0, description="the longest pull")
+    engine_seconds: float = Field(
+        60.0, gt=0, description="for each answer of the Engine that is not itself a wait"
+    )
     command_seconds: float = Field(1800.0, gt=0, description="each before_release command")
+    operation_seconds: float = Field(
+        7200.0, gt=0, description="an operation as a whole, before it is rolled back"
+    )
+    worker_stop_seconds: float = Field(
+        90.0, gt=0, description="for a worker of `enclave up` to finish what it runs when stopped"
+    )
+    logs_kept: int = Field(50, gt=0, description="operations of an app whose logs are kept")
+    log_output_characters: int = Field(
+        1 << 20, ge=0, description="of commands' output in one log: half beginnings, half ends"
+    )
     lease_seconds: float = Field(15.0, gt=1, description="a silent worker's app is free after it")
 
     keepalive_seconds: float = Field(5.0, gt=0, description="silence before a keep-alive")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from enclave.app import App
+from enclave.checkpoints import reached
 from enclave.errors import PushRefused
 from enclave.operation import RefUpdate
 from enclave.people import User
@@ -114,11 +115,13 @@ def judge_and_commit(
             if quarantine.objects_taken >= DEEP_OBJECTS:
                 tips = {update.new for update in judgement.moving}
                 check_depth(quarantine.objects, tips, set(view.refs.values()))
+            reached("pack received")
             quarantine.keep()
             kept = True
         request = _transaction(push_id, app, user, judgement, view)
         committing()
         outcome = store.pushes.accept(request)
+        reached("transaction sent")
         if not outcome.judge_again:
             operation = request.operation if outcome.operation_id is not None else None
             reserved = tuple(update.ref for update in operation.reserved) if operation else ()

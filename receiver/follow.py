@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from enclave.clock import seconds_since
 from enclave.errors import StoreUnavailable
-from enclave.operation import Operation, OperationStatus
+from enclave.operation import Operation
 from enclave.store import Store
+from enclave.waiting import LOOK_SECONDS, Waiting
 from receiver.report import Report
 
 _STORE_SECONDS = 60.0  # a store that is away for longer is not waited for
@@ -22,40 +22,57 @@ def follow_operation(
     shows as an ``OSError`` at the next line or keep-alive. ``silence`` is seconds between two
     keep-alives. Raises ``StoreUnavailable`` when the store stays away.
     """
-    report.say(_queue_words(store, operation_id))
-    shown = "0"
+    follower = _Follower(store, operation_id, report, silence)
     away_since: float | None = None
     while True:
         try:
-            for entry in store.logs.follow(operation_id, after=shown, silence=silence):
+            if follower.waits():
                 away_since = None
-                if entry is None:
-                    report.keep_alive()
-                elif entry.end is not None:
-                    return store.operations.operation(operation_id)
-                else:
-                    report.say([entry.line])
-                    shown = entry.id
+            if follower.shows_the_end():
+                return store.operations.operation(operation_id)
         except StoreUnavailable:
             away_since = away_since or time.monotonic()
             if time.monotonic() - away_since > _STORE_SECONDS:
                 raise
             report.keep_alive()
+        else:
+            away_since = None
 
 
-def _queue_words(store: Store, operation_id: int) -> list[str]:
-    """Say what a waiting operation waits for."""
-    operation = store.operations.operation(operation_id)
-    if operation.status is not OperationStatus.QUEUED:
-        return []
-    unfinished = store.operations.unfinished(operation.request.app_id)
-    ids = [each.id for each in unfinished]
-    # By its place: ids are given out before the transaction that queues the operation.
-    ahead = unfinished[: ids.index(operation_id)] if operation_id in ids else []
-    if not ahead:
-        return []
-    last = ahead[-1]
-    state = "waiting"
-    if last.status is OperationStatus.RUNNING and last.started_at:
-        state = f"running for {seconds_since(last.started_at):.0f}s"
-    return [f"INFO: queued behind {last.describe()[:-1]}, {state}); position {len(ahead)}."]
+class _Follower:
+    def __init__(self, store: Store, operation_id: int, report: Report, silence: float) -> None:
+        self._store, self._operation_id, self._report = store, operation_id, report
+        self._silence = silence
+        self._waiting: Waiting | None = Waiting(store, operation_id)
+        self._shown = "0"
+
+    def waits(self) -> bool:
+        """Say what the operation waits for, if it does and that changed."""
+        word = self._waiting.look() if self._waiting else None
+        if word is None:
+            self._waiting = None
+            return False
+        if word.text and word.moved:
+            self._report.say([f"INFO: {word.text}."])
+        elif word.text:
+            self._report.replace(f"INFO: {word.text}.")
+        return True
+
+    def shows_the_end(self) -> bool:
+        """Show what comes: to the end, or for a moment as long as the operation waits."""
+        silence = min(LOOK_SECONDS, self._silence) if self._waiting else self._silence
+        entries = self._store.logs.follow(self._operation_id, after=self._shown, silence=silence)
+        for entry in entries:
+            if entry is None:
+                self._report.keep_alive()
+                if self._waiting:
+                    return False
+                continue
+            if entry.end is not None:
+                return True
+            if entry.progress:
+                self._report.replace(entry.line)
+            else:
+                self._report.say([entry.line])
+            self._shown = entry.id
+        raise AssertionError("a log ends with its end")

@@ -7,27 +7,40 @@ import logging
 import time
 from collections.abc import Callable
 
-from enclave.errors import EnclaveError
+from enclave.errors import EnclaveError, StoreUnavailable
 from enclave.settings import Settings
 from enclave.store import Store
 from receiver.leftovers import sweep
 
 logger = logging.getLogger(__name__)
 
-_PERIOD_SECONDS = 3.0
-_SWEEP_SECONDS = 3600.0
+_PERIOD_SECONDS = 1.0
+_LONGEST_REST_SECONDS = 5.0  # while something runs or waits
+_SWEEP_SECONDS = 600.0
+_ENGINE_REST_SECONDS = 300
 
 
 def reconcile(store: Store) -> int:
-    """Wake a worker for every app that is overdue; returns how many. One too many does no harm."""
-    overdue = store.operations.overdue()
+    """Wake a worker for every app that is overdue; returns how many. One too many does no harm.
+
+    An app whose wake-up is still there waits for a worker that is free: another would only be in
+    the way.
+    """
+    overdue = store.due.overdue()
+    waiting = store.wakeups.waiting() if overdue else set()
     for app_id in overdue:
-        store.operations.wake(app_id)
-    return len(overdue)
+        if app_id in waiting:
+            store.due.postpone(app_id)
+        else:
+            store.wakeups.wake(app_id)
+    return len(set(overdue) - waiting)
 
 
 async def reconcile_forever(store: Store, settings: Settings) -> None:
-    """Look around every few seconds, and sweep this disk now and then, whatever fails."""
+    """Look around when something is due, and sweep disk and Engine now and then, whatever fails.
+
+    While nothing waits and nothing runs, Redis is asked nothing: it announces what comes.
+    """
     next_sweep = 0.0
     while True:
         if time.monotonic() >= next_sweep:
@@ -35,8 +48,25 @@ async def reconcile_forever(store: Store, settings: Settings) -> None:
             await _logged(
                 lambda: sweep(settings.repositories), "removed %d leftover(s) of the dead"
             )
+            await _logged(
+                lambda: store.wakeups.ask_for_sweep(rest_seconds=_ENGINE_REST_SECONDS),
+                "asked for %d look at the Engine",
+            )
         await _logged(lambda: reconcile(store), "woke workers for %d overdue app(s)")
-        await asyncio.sleep(_PERIOD_SECONDS)
+        await _rest(store, next_sweep - time.monotonic())
+
+
+async def _rest(store: Store, longest: float) -> None:
+    """Return when something may be due, but not at once; or after ``longest`` seconds."""
+    await asyncio.sleep(_PERIOD_SECONDS)
+    try:
+        next_in = await asyncio.to_thread(store.due.next_in)
+        if next_in is None:
+            await store.due.wait(longest)
+        else:
+            await asyncio.sleep(min(next_in, _LONGEST_REST_SECONDS))
+    except StoreUnavailable as error:
+        logger.warning("%s", error)
 
 
 async def _logged(round_: Callable[[], int], words: str) -> None:

@@ -54,6 +54,16 @@ class Report:
         if self._side_band and not self._quiet:
             self._protocol.write_sideband(PROGRESS, line)
 
+    def replace(self, line: str) -> None:
+        """Show a line that the next one draws over; only on a terminal.
+
+        git asks for quiet when its user does, or when its errors do not go to a terminal
+        (send-pack.c); it takes a carriage return for the end of such a line.
+        """
+        if self._side_band and not self._quiet:
+            text = _CONTROL.sub(" ", line)
+            self._protocol.write_sideband(PROGRESS, _bytes(f"{text}\r"))
+
     def keep_alive(self) -> None:
         """Send a packet that means nothing, so that nobody between takes silence for death."""
         if self._side_band:

@@ -30,7 +30,7 @@ from enclave.pushed_config import PushedConfig
 from enclave.release import Release
 from enclave.settings import Settings
 from enclave.store import Store
-from enclave.store.operations import Ending, Lease
+from enclave.store.leases import Ending, Lease
 from enclave.store.pushes import PushRequest
 from enclave.tokens import issue_token
 from testbed.processes import wait_until
@@ -117,7 +117,7 @@ def deploy(client: TestClient, app: App, **body: object) -> httpx.Response:
 
 
 def take(store: Store, app: App) -> Lease:
-    lease = store.operations.take(app.id, holder="w1", seconds=60)
+    lease = store.leases.take(app.id, holder="w1", seconds=60)
     assert lease is not None
     return lease
 
@@ -143,7 +143,7 @@ def put_live(store: Store, app: App, *, configuration: dict[str, str] | None = N
     services = (Service("web", None, 1), Service("worker", "run it", 2))
     state = AppState("nginx:1", PushedConfig(A), services=services, release=1)
     secrets = AppSecrets(configuration or {})
-    store.operations.finish(
+    store.leases.finish(
         take(store, app), Ending(OperationStatus.SUCCEEDED, "", False, state, secrets, release)
     )
 
@@ -795,7 +795,7 @@ class TestLogs:
         answer = anyone.get(address)
         assert answer.text == "INFO: one\nünï\n"
         assert answer.headers["content-type"] == "text/plain; charset=utf-8"
-        store.operations.finish(lease, Ending(OperationStatus.FAILED, ""))
+        store.leases.finish(lease, Ending(OperationStatus.FAILED, ""))
         assert anyone.get(address).text == "INFO: one\nünï\n"
 
     def test_a_url_for_one_log_opens_no_other(
@@ -859,14 +859,14 @@ class TestEvents:
             assert next(lines) == {"keepalive": True}
             store.logs.append(lease, ["two\u2028\x1b[1m"])
             assert next(event for event in lines if "line" in event)["line"] == "two\u2028\x1b[1m"
-            store.operations.finish(lease, Ending(OperationStatus.SUCCEEDED, ""))
+            store.leases.finish(lease, Ending(OperationStatus.SUCCEEDED, ""))
             assert [event["end"] for event in lines if "end" in event] == ["succeeded"]
 
     def test_resuming_behind_any_entry(
         self, client: httpx.Client, address: str, store: Store, lease: Lease
     ) -> None:
         store.logs.append(lease, [str(number) for number in range(700)])
-        store.operations.finish(lease, Ending(OperationStatus.FAILED, ""))
+        store.leases.finish(lease, Ending(OperationStatus.FAILED, ""))
         everything = self.events(client, address)
         assert [event.get("line") for event in everything[:-1]] == [str(n) for n in range(700)]
         for at in (0, 300, 699):
@@ -876,7 +876,7 @@ class TestEvents:
     def test_behind_the_end_there_is_the_end(
         self, client: httpx.Client, address: str, store: Store, lease: Lease
     ) -> None:
-        store.operations.finish(lease, Ending(OperationStatus.FAILED, ""))
+        store.leases.finish(lease, Ending(OperationStatus.FAILED, ""))
         (end,) = self.events(client, address)
         assert self.events(client, address, after=end["id"]) == [end]
 
@@ -894,7 +894,7 @@ class TestEvents:
                 lambda: self._redis_clients(store) >= before + 30, seconds=20, what="30 followers"
             )
             store.logs.append(lease, ["one", "two"])
-            store.operations.finish(lease, Ending(OperationStatus.SUCCEEDED, ""))
+            store.leases.finish(lease, Ending(OperationStatus.SUCCEEDED, ""))
             seen = [follower.result(20) for follower in followers]
         assert all(each == seen[0] for each in seen)
         assert len(seen[0]) == 3

@@ -2,19 +2,19 @@
 
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from enclave.app import App
 from enclave.changes import Changes
-from enclave.errors import LeaseLost, OperationCancelled, StoreUnavailable
-from enclave.operation import OperationRequest, OperationType
+from enclave.errors import LeaseLost, StoreUnavailable
+from enclave.operation import OperationRequest, OperationStatus, OperationType
 from enclave.people import User
 from enclave.store import Store, keys
-from enclave.store.operations import Ending, Lease, OperationStatus
+from enclave.store.leases import Ending, Lease
 from testbed.processes import wait_until
 from worker.lease_keeper import LeaseKeeper
+from worker.safe_points import SafePoints
 
 ANN = User(1, "ann@example.com", "2026-01-01T00:00:00.000Z")
 SHORT, LONG = 0.6, 60.0
@@ -28,7 +28,7 @@ def app(store: Store) -> App:
 
 
 def take(store: Store, app: App, *, seconds: float, holder: str = "w1") -> Lease:
-    lease = store.operations.take(app.id, holder=holder, seconds=seconds)
+    lease = store.leases.take(app.id, holder=holder, seconds=seconds)
     assert lease is not None
     return lease
 
@@ -37,13 +37,8 @@ def expires(store: Store, app: App) -> int:
     return int(store.database.redis.hget(keys.lease(app.id), "expires") or 0)
 
 
-@pytest.fixture
-def kept(store: Store, app: App) -> Iterator[tuple[LeaseKeeper, Lease]]:
-    """A keeper at work on a long lease."""
-    lease = take(store, app, seconds=LONG)
-    keeper = LeaseKeeper(store.operations, lease, seconds=LONG)
-    with keeper.keeping():
-        yield keeper, lease
+def keeper_of(store: Store, lease: Lease, *, seconds: float) -> LeaseKeeper:
+    return LeaseKeeper(store.leases, lease, SafePoints(), seconds=seconds)
 
 
 def steal(store: Store, app: App) -> Lease:
@@ -52,7 +47,7 @@ def steal(store: Store, app: App) -> Lease:
 
     def stolen() -> bool:
         store.database.redis.hset(keys.lease(app.id), "expires", 1)
-        lease = store.operations.take(app.id, holder="thief", seconds=LONG / 1000)
+        lease = store.leases.take(app.id, holder="thief", seconds=LONG / 1000)
         found.extend([lease] if lease else [])
         return bool(found)
 
@@ -62,72 +57,33 @@ def steal(store: Store, app: App) -> Lease:
 
 def test_it_renews_until_the_block_ends(store: Store, app: App) -> None:
     lease = take(store, app, seconds=SHORT)
-    keeper = LeaseKeeper(store.operations, lease, seconds=SHORT)
+    keeper = keeper_of(store, lease, seconds=SHORT)
     with keeper.keeping():
         wanted = expires(store, app) + 2 * SHORT * 1000
         wait_until(lambda: expires(store, app) > wanted, seconds=10, what="it was not renewed")
-        assert store.operations.take(app.id, holder="other", seconds=SHORT) is None
-        keeper.check()
+        assert store.leases.take(app.id, holder="other", seconds=SHORT) is None
+        keeper.safe_points.check()
     last = expires(store, app)
     wait_until(lambda: time.time() * 1000 > last, seconds=5, what="time stands still")
     assert expires(store, app) == last
 
 
-def test_a_cancel_interrupts_at_once(store: Store, kept: tuple[LeaseKeeper, Lease]) -> None:
-    keeper, lease = kept
-    interrupted = threading.Event()
-    started = time.monotonic()
-    with pytest.raises(OperationCancelled), keeper.interruptible(interrupted.set):
-        keeper.check()
-        store.operations.cancel(store.operations.operation(lease.operation_id), by=ANN)
-        assert interrupted.wait(5)
-    assert time.monotonic() - started < 1.0  # the next renewal would be 5 s away
-    with pytest.raises(OperationCancelled):
-        keeper.check()
-
-
-def test_a_cancel_outside_of_what_can_be_interrupted_waits_for_the_safe_point(
-    store: Store, kept: tuple[LeaseKeeper, Lease]
-) -> None:
-    keeper, lease = kept
-    with keeper.interruptible(lambda: pytest.fail("nobody cancelled yet")):
-        pass
-    store.operations.cancel(store.operations.operation(lease.operation_id), by=ANN)
-    wait_until(keeper._cancelled.is_set, seconds=5, what="the cancel was not heard")
-    with (
-        pytest.raises(OperationCancelled),
-        keeper.interruptible(lambda: pytest.fail("too late")),
-    ):
-        pytest.fail("what was cancelled began")
-
-
-def test_a_lost_lease_interrupts_and_raises(store: Store, app: App) -> None:
-    lease = take(store, app, seconds=SHORT)
-    keeper = LeaseKeeper(store.operations, lease, seconds=SHORT)
-    interrupted = threading.Event()
+def test_a_lost_lease_stops_what_runs(store: Store, app: App) -> None:
+    keeper = keeper_of(store, take(store, app, seconds=SHORT), seconds=SHORT)
     with keeper.keeping():
-        with pytest.raises(LeaseLost), keeper.interruptible(interrupted.set):
-            assert steal(store, app).recovers
-            assert interrupted.wait(5)
+        assert steal(store, app).recovers
         with pytest.raises(LeaseLost):
-            keeper.check()
-
-
-def test_a_lost_lease_goes_before_a_cancel(store: Store, app: App) -> None:
-    """Who lost it may not even say that the operation was cancelled."""
-    keeper = LeaseKeeper(store.operations, take(store, app, seconds=LONG), seconds=LONG)
-    keeper._cancelled.set()
-    keeper._lost.set()
-    with pytest.raises(LeaseLost):
-        keeper.check()
+            keeper.safe_points.attempt(lambda: threading.Event().wait(10))
+        with pytest.raises(LeaseLost):
+            keeper.hold()
 
 
 def test_the_operations_own_end_is_no_lost_lease(store: Store, app: App) -> None:
     lease = take(store, app, seconds=SHORT)
-    keeper = LeaseKeeper(store.operations, lease, seconds=SHORT)
+    keeper = keeper_of(store, lease, seconds=SHORT)
     with keeper.keeping():
-        store.operations.finish(lease, Ending(OperationStatus.FAILED, ""))
-    keeper.check()
+        store.leases.finish(lease, Ending(OperationStatus.FAILED, ""))
+    keeper.safe_points.check()
 
 
 def test_a_worker_that_slept_past_its_lease_asks_before_it_touches_anything(
@@ -135,7 +91,7 @@ def test_a_worker_that_slept_past_its_lease_asks_before_it_touches_anything(
 ) -> None:
     """Its own threads, frozen as well, have not noticed yet: none runs here."""
     lease = take(store, app, seconds=SHORT)
-    keeper = LeaseKeeper(store.operations, lease, seconds=SHORT)
+    keeper = keeper_of(store, lease, seconds=SHORT)
     steal(store, app)
     keeper.hold()  # within the time it may trust
     slept = time.clock_gettime(time.CLOCK_BOOTTIME) + SHORT
@@ -158,16 +114,11 @@ class _Away:
             raise StoreUnavailable("away")
         self.back.set()
 
-    def wait_for_control(self, _operation_id: int, *, seconds: float) -> bool:
-        return threading.Event().wait(min(seconds, 0.01))
-
-    def stop_waiting_for_control(self, _operation_id: int) -> None:
-        raise StoreUnavailable("away again")
-
 
 def test_a_store_that_is_away_ends_nothing() -> None:
     away = _Away()
-    keeper = LeaseKeeper(away, Lease(1, 1, "1", recovers=False), seconds=SHORT)  # type: ignore[arg-type]
-    with keeper.keeping(), keeper.interruptible(lambda: pytest.fail("interrupted")):
+    lease = Lease(1, 1, "1", recovers=False)
+    keeper = LeaseKeeper(away, lease, SafePoints(), seconds=SHORT)  # type: ignore[arg-type]
+    with keeper.keeping():
         assert away.back.wait(5)
-    keeper.check()
+    keeper.safe_points.check()

@@ -56,7 +56,12 @@ class Engine:
         return "sha256:" + "a" * 64
 
     def pull(
-        self, reference: ImageReference, *_: object, progress: object, seconds: float
+        self,
+        reference: ImageReference,
+        *_: object,
+        progress: object,
+        summary: object,
+        seconds: float,
     ) -> Image:
         self._call("pull")
         return Image(str(reference), f"id of {reference.path}", (), ("serve",))
@@ -303,13 +308,13 @@ def test_a_cancel_that_takes_its_time_does_not_cost_the_lease(platform: Platform
         time.sleep(2 * LEASE)
         killed.set()
 
-    platform.engine.on["remove", "cancel listener"] = take_time
+    platform.engine.on["remove", "worker"] = take_time
     worker = platform.worker()
     assert running.wait(10)
     platform.store.operations.cancel(platform.store.operations.operation(operation.id), by=ANN)
 
     time.sleep(1.5 * LEASE)
-    other = platform.store.operations.take(platform.app.id, holder="other", seconds=LEASE)
+    other = platform.store.leases.take(platform.app.id, holder="other", seconds=LEASE)
     worker.join(20)
 
     assert other is None
@@ -332,7 +337,7 @@ def test_an_operation_that_kills_its_workers_is_given_up(platform: Platform) -> 
     operation = platform.deploy("two:1")
     for number in range(4):
         platform.lose_lease()
-        platform.store.operations.take(platform.app.id, holder=f"dies {number}", seconds=LEASE)
+        platform.store.leases.take(platform.app.id, holder=f"dies {number}", seconds=LEASE)
     platform.lose_lease()
     platform.work()
 

@@ -10,10 +10,10 @@ import pytest
 
 from enclave.app import App
 from enclave.changes import Changes
-from enclave.operation import OperationRequest, OperationType
+from enclave.operation import OperationRequest, OperationStatus, OperationType
 from enclave.settings import Settings
 from enclave.store import Store, keys
-from enclave.store.operations import Ending, Lease, OperationStatus
+from enclave.store.leases import Ending, Lease
 from enclave.store.wakeups import QUEUE_NAME
 from receiver.reconciler import reconcile, reconcile_forever
 from testbed.processes import wait_until
@@ -82,10 +82,10 @@ def test_every_overdue_app_is_woken(store: Store, app: App) -> None:
 
 def test_a_lease_that_is_kept_is_left_alone(store: Store, app: App) -> None:
     submit(store, app)
-    lease = store.operations.take(app.id, holder="w", seconds=0.5)
+    lease = store.leases.take(app.id, holder="w", seconds=0.5)
     assert lease is not None
     lose_wakeups(store)
-    store.operations.renew(lease, seconds=60)
+    store.leases.renew(lease, seconds=60)
     until = time.monotonic() + 0.6
     wait_until(lambda: time.monotonic() > until, seconds=5, what="time stands still")
     assert reconcile(store) == 0
@@ -94,7 +94,7 @@ def test_a_lease_that_is_kept_is_left_alone(store: Store, app: App) -> None:
 
 def test_a_lease_that_ran_out_is_handed_on(store: Store, app: App) -> None:
     operation = submit(store, app)
-    dead = store.operations.take(app.id, holder="dead", seconds=0.1)
+    dead = store.leases.take(app.id, holder="dead", seconds=0.1)
     assert dead is not None
     assert not dead.recovers
     lose_wakeups(store)
@@ -103,7 +103,7 @@ def test_a_lease_that_ran_out_is_handed_on(store: Store, app: App) -> None:
     found: list[Lease] = []
 
     def taken() -> bool:
-        lease = store.operations.take(app.id, holder="living", seconds=0.1)
+        lease = store.leases.take(app.id, holder="living", seconds=0.1)
         found.extend([lease] if lease else [])
         return bool(found)
 
@@ -114,9 +114,9 @@ def test_a_lease_that_ran_out_is_handed_on(store: Store, app: App) -> None:
 
 def test_what_ended_needs_nothing(store: Store, app: App) -> None:
     submit(store, app)
-    lease = store.operations.take(app.id, holder="w", seconds=60)
+    lease = store.leases.take(app.id, holder="w", seconds=60)
     assert lease is not None
-    store.operations.finish(lease, ENDED)
+    store.leases.finish(lease, ENDED)
     lose_wakeups(store)
     let_time_pass(store, app)
     assert reconcile(store) == 0
@@ -133,14 +133,14 @@ def test_an_app_that_is_due_and_idle_wakes_nobody_and_is_forgotten(store: Store,
 def test_what_waits_behind_an_operation_that_ended_is_not_lost(store: Store, app: App) -> None:
     submit(store, app)
     second = submit(store, app)
-    lease = store.operations.take(app.id, holder="w", seconds=60)
+    lease = store.leases.take(app.id, holder="w", seconds=60)
     assert lease is not None
-    store.operations.finish(lease, ENDED)
+    store.leases.finish(lease, ENDED)
     lose_wakeups(store)
     let_time_pass(store, app)
     assert reconcile(store) == 1
     assert wakeups(store) == 1
-    lease = store.operations.take(app.id, holder="w2", seconds=60)
+    lease = store.leases.take(app.id, holder="w2", seconds=60)
     assert lease is not None
     assert (lease.operation_id, lease.recovers) == (second, False)
 

@@ -27,7 +27,7 @@ from enclave.people import Role, User
 from enclave.pushed_config import PushedConfig
 from enclave.store import Store
 from enclave.store import keys as store_keys
-from enclave.store.operations import Ending, Lease
+from enclave.store.leases import Ending, Lease
 from enclave.store.pushes import PushOutcome, PushRequest
 from enclave.store.wakeups import JOB, QUEUE_NAME
 from testbed.processes import wait_until
@@ -94,7 +94,7 @@ def push(
 
 
 def take(store: Store, app: App, *, holder: str = "w1", seconds: float = 60) -> Lease:
-    lease = store.operations.take(app.id, holder=holder, seconds=seconds)
+    lease = store.leases.take(app.id, holder=holder, seconds=seconds)
     assert lease is not None
     return lease
 
@@ -195,14 +195,14 @@ class TestPushesThatDeploy:
         assert store.pushes.refs(app.id) == {}
         assert store.pushes.view(app.id).reserved(MASTER)[0].operation_id == outcome.operation_id
         assert wakeups(store) == 1
-        store.operations.finish(take(store, app), SUCCEEDED)
+        store.leases.finish(take(store, app), SUCCEEDED)
         assert store.pushes.refs(app.id) == {MASTER: A}
         assert store.pushes.config(app.id, MASTER) == PushedConfig(A, "web: run")
         assert store.pushes.view(app.id).reservations == {}
 
     def test_it_stays_when_the_operation_fails(self, store: Store, app: App) -> None:
         push(store, app, deploy=[move("master", ZERO_ID, A)])
-        store.operations.finish(take(store, app), FAILED)
+        store.leases.finish(take(store, app), FAILED)
         assert store.pushes.refs(app.id) == {}
         assert store.pushes.view(app.id).reservations == {}
 
@@ -257,7 +257,7 @@ class TestPushesThatDeploy:
             (second.operation_id, B),
         ]
         assert wakeups(store) == 1
-        store.operations.finish(take(store, app), FAILED)
+        store.leases.finish(take(store, app), FAILED)
         assert wakeups(store) == 2
         assert take(store, app).operation_id == second.operation_id
 
@@ -267,7 +267,7 @@ class TestPushesThatDeploy:
         push(store, app, deploy=[move("master", ZERO_ID, A)])
         push(store, app, deploy=[move("master", ZERO_ID, B)])
         for expected in (A, B):
-            store.operations.finish(take(store, app, holder=expected), SUCCEEDED)
+            store.leases.finish(take(store, app, holder=expected), SUCCEEDED)
             assert store.pushes.refs(app.id) == {MASTER: expected}
 
     def test_a_stale_deploy_leaves_no_operation_but_the_other_refs_move(
@@ -284,7 +284,7 @@ class TestPushesThatDeploy:
         assert push(store, app, move("a", ZERO_ID, C)).verdicts == {
             "refs/heads/a": f"reserved {outcome.operation_id}"
         }
-        store.operations.finish(take(store, app), SUCCEEDED)
+        store.leases.finish(take(store, app), SUCCEEDED)
         assert store.pushes.refs(app.id) == {MASTER: A, "refs/heads/a": B}
 
     def test_an_atomic_deploy_with_one_stale_ref_is_none(self, store: Store, app: App) -> None:
@@ -311,9 +311,9 @@ class TestQueueAndLease:
         running = store.operations.operation(waiting.id)
         assert running.status is OperationStatus.RUNNING
         assert running.started_at is not None
-        store.operations.finish(lease, SUCCEEDED)
+        store.leases.finish(lease, SUCCEEDED)
         assert store.operations.operation(waiting.id).status is OperationStatus.SUCCEEDED
-        assert store.operations.take(app.id, holder="w1", seconds=60) is None
+        assert store.leases.take(app.id, holder="w1", seconds=60) is None
         assert store.apps.app(app.id).status is AppStatus.PROVISIONED
         assert store.apps.app(app.id).state == AppState("nginx")
 
@@ -322,8 +322,8 @@ class TestQueueAndLease:
         for expected in ids:
             lease = take(store, app, holder=str(expected))
             assert lease.operation_id == expected
-            assert store.operations.take(app.id, holder="other", seconds=60) is None
-            store.operations.finish(lease, FAILED)
+            assert store.leases.take(app.id, holder="other", seconds=60) is None
+            store.leases.finish(lease, FAILED)
 
     def test_of_16_racing_workers_one_gets_the_lease(self, store: Store, app: App) -> None:
         store.operations.submit(request(app), Changes())
@@ -331,7 +331,7 @@ class TestQueueAndLease:
 
         def race(number: int) -> Lease | None:
             barrier.wait()
-            return store.operations.take(app.id, holder=str(number), seconds=60)
+            return store.leases.take(app.id, holder=str(number), seconds=60)
 
         with ThreadPoolExecutor(16) as pool:
             leases = list(pool.map(race, range(16)))
@@ -348,7 +348,7 @@ class TestQueueAndLease:
     ) -> None:
         store.operations.submit(request(app), Changes())
         old = take(store, app, holder="dead", seconds=0.001)
-        wait_until(lambda: store.operations.overdue() == [app.id], seconds=5, what="overdue")
+        wait_until(lambda: store.due.overdue() == [app.id], seconds=5, what="overdue")
         # This Redis may be so young that no lease counts as lost yet.
         wait_until(
             lambda: int(store.database.raw.info()["uptime_in_seconds"]) > 0, seconds=5, what="up"
@@ -357,33 +357,33 @@ class TestQueueAndLease:
         assert new.recovers
         assert new.operation_id == old.operation_id
         with pytest.raises(LeaseLost):
-            store.operations.renew(old, seconds=1)
+            store.leases.renew(old, seconds=1)
         with pytest.raises(LeaseLost):
-            store.operations.mark(old, "commit")
+            store.leases.mark(old, "commit")
         with pytest.raises(LeaseLost):
             store.logs.append(old, ["a ghost"])
         with pytest.raises(LeaseLost):
-            store.operations.finish(old, SUCCEEDED)
-        assert store.operations.point(new.operation_id) == ""
+            store.leases.finish(old, SUCCEEDED)
+        assert store.leases.point(new.operation_id) == ""
         assert store.apps.app(app.id).status is AppStatus.PENDING
-        store.operations.renew(new, seconds=60)
-        assert store.operations.overdue() == []
-        store.operations.finish(new, FAILED)
+        store.leases.renew(new, seconds=60)
+        assert store.due.overdue() == []
+        store.leases.finish(new, FAILED)
 
     def test_after_redis_starts_no_lease_is_lost_for_one_lease(
         self, store: Store, app: App
     ) -> None:
         store.operations.submit(request(app), Changes())
         take(store, app, holder="dead", seconds=0.001)
-        wait_until(lambda: store.operations.overdue() == [app.id], seconds=5, what="overdue")
+        wait_until(lambda: store.due.overdue() == [app.id], seconds=5, what="overdue")
         # This Redis has been up for far less than a month.
-        assert store.operations.take(app.id, holder="heir", seconds=30 * 86400) is None
+        assert store.leases.take(app.id, holder="heir", seconds=30 * 86400) is None
 
     def test_finishing_twice_is_once(self, store: Store, app: App) -> None:
         store.operations.submit(request(app), Changes())
         lease = take(store, app)
-        store.operations.finish(lease, SUCCEEDED)
-        store.operations.finish(lease, SUCCEEDED)
+        store.leases.finish(lease, SUCCEEDED)
+        store.leases.finish(lease, SUCCEEDED)
         assert [e.end for e in store.logs.follow(lease.operation_id, silence=1) if e] == [
             OperationStatus.SUCCEEDED
         ]
@@ -391,7 +391,7 @@ class TestQueueAndLease:
     def test_a_failed_operation_changes_nothing_of_the_app(self, store: Store, app: App) -> None:
         store.operations.submit(request(app), Changes(image="nginx"))
         before = store.apps.app(app.id)
-        store.operations.finish(take(store, app), replace(SUCCEEDED, status=OperationStatus.FAILED))
+        store.leases.finish(take(store, app), replace(SUCCEEDED, status=OperationStatus.FAILED))
         assert store.apps.app(app.id) == before
         assert store.apps.secrets(app.id) == AppSecrets()
 
@@ -399,7 +399,7 @@ class TestQueueAndLease:
         store.operations.submit(request(app), Changes(image="nginx"))
         store.operations.submit(request(app), Changes(environment={"A": "1"}))
         assert store.projected(app).image == "nginx"
-        store.operations.finish(take(store, app), FAILED)
+        store.leases.finish(take(store, app), FAILED)
         assert store.projected(app).image is None
 
     def test_an_operation_without_an_answered_wake_up_is_overdue(
@@ -407,10 +407,10 @@ class TestQueueAndLease:
     ) -> None:
         store.operations.submit(request(app), Changes())
         store.database.raw.zadd(store_keys.DUE, {str(app.id): 1})
-        assert store.operations.overdue() == [app.id]
-        store.operations.wake(app.id)
+        assert store.due.overdue() == [app.id]
+        store.wakeups.wake(app.id)
         assert wakeups(store) == 2
-        assert store.operations.overdue() == []
+        assert store.due.overdue() == []
 
 
 class TestCancelling:
@@ -422,7 +422,7 @@ class TestCancelling:
         ended = store.operations.operation(operation.id)
         assert (ended.status, ended.cancelled) == (OperationStatus.FAILED, True)
         assert store.pushes.view(app.id).reservations == {}
-        assert store.operations.take(app.id, holder="w1", seconds=60) is None
+        assert store.leases.take(app.id, holder="w1", seconds=60) is None
         log = [e.line or e.end for e in store.logs.follow(operation.id, silence=1) if e]
         assert log == ["ERROR: Cancelled by me@example.com.", OperationStatus.FAILED]
 
@@ -434,7 +434,7 @@ class TestCancelling:
         assert store.operations.cancel(operation, by=user) == "cancelling"
         assert store.operations.wait_for_control(operation.id, seconds=1)
         assert store.operations.wait_for_control(operation.id, seconds=0.01)  # it stays cancelled
-        store.operations.finish(lease, replace(FAILED, cancelled=True))
+        store.leases.finish(lease, replace(FAILED, cancelled=True))
         assert store.operations.cancel(operation, by=user) == "ended"
 
     def test_the_ones_behind_run_all_the_same(self, store: Store, app: App, user: User) -> None:
@@ -452,7 +452,7 @@ class TestLogs:
         follower = store.logs.follow(operation.id, silence=10)
         seen = [next(follower), next(follower)]
         store.logs.append(lease, ["", "ünï\x1b[0m"])
-        store.operations.finish(lease, FAILED)
+        store.leases.finish(lease, FAILED)
         seen += list(follower)
         assert [e.line for e in seen if e] == [
             "one",
@@ -477,7 +477,7 @@ class TestLogs:
                 pool.submit(lambda: list(store.logs.follow(operation.id, silence=5)))
                 for _ in range(120)
             ]
-            store.operations.finish(lease, FAILED)
+            store.leases.finish(lease, FAILED)
             last = [follower.result(timeout=30)[-1] for follower in followers]
         assert {entry.end for entry in last if entry} == {OperationStatus.FAILED}
 
@@ -497,7 +497,7 @@ class TestSecrets:
             store.people.authenticate(user.email, self.SECRETS[3])
         self._assert_clean(redis_url)
         secrets = AppSecrets(environment, pair)
-        store.operations.finish(take(store, app), replace(SUCCEEDED, secrets=secrets))
+        store.leases.finish(take(store, app), replace(SUCCEEDED, secrets=secrets))
         assert store.apps.secrets(app.id) == secrets
         self._assert_clean(redis_url)
 
@@ -505,7 +505,7 @@ class TestSecrets:
         changes = Changes(environment={"KEY": "value"})
         operation = store.operations.submit(request(app), changes)
         assert store.operations.changes(operation.id) == changes
-        store.operations.finish(take(store, app), FAILED)
+        store.leases.finish(take(store, app), FAILED)
         assert store.operations.changes(operation.id) == Changes()
 
     def _assert_clean(self, redis_url: str) -> None:

@@ -19,6 +19,7 @@ import pytest
 from enclave.app import App, AppSecrets, AppState, Service
 from enclave.changes import Changes, changed_secrets, changed_state
 from enclave.credentials import RegistryCredentials
+from enclave.errors import OperationCancelled
 from enclave.operation import (
     ZERO_ID,
     OperationRequest,
@@ -30,7 +31,7 @@ from enclave.operation import (
 from enclave.people import Environment, Role, User
 from enclave.pushed_config import PushedConfig
 from enclave.store import Store
-from enclave.store.operations import Ending, Lease
+from enclave.store.leases import Ending, Lease
 from enclave.store.pushes import PushRequest
 from enclave.tokens import issue_token
 from testbed.processes import wait_until
@@ -137,7 +138,7 @@ def take(store: Store, app: App) -> Lease:
     taken: list[Lease] = []
 
     def try_it() -> bool:
-        lease = store.operations.take(app.id, holder="w1", seconds=60)
+        lease = store.leases.take(app.id, holder="w1", seconds=60)
         if lease is not None:
             taken.append(lease)
         return bool(taken)
@@ -155,7 +156,7 @@ def work(store: Store, app: App, lines: list[str], *, succeeds: bool = True) -> 
     state = changed_state(store.apps.app(app.id).state, operation.request, changes)
     secrets = changed_secrets(store.apps.secrets(app.id), changes)
     status = OperationStatus.SUCCEEDED if succeeds else OperationStatus.FAILED
-    store.operations.finish(lease, Ending(status, "", state=state, secrets=secrets))
+    store.leases.finish(lease, Ending(status, "", state=state, secrets=secrets))
     return changes
 
 
@@ -164,7 +165,7 @@ def put_live(store: Store, app: App, variables: dict[str, str] | None = None) ->
     store.operations.submit(request, Changes())
     state = AppState("nginx", services=(Service("web", None, 1), Service("job", "run it", 2)))
     secrets = AppSecrets(variables or {})
-    store.operations.finish(
+    store.leases.finish(
         take(store, app),
         Ending(OperationStatus.SUCCEEDED, "", state=state, secrets=secrets),
     )
@@ -534,7 +535,7 @@ class TestFollowing:
             self._tried_again(wire, connections)
             wire.mend()
             seen.append(command.stdout.readline())
-        store.operations.finish(lease, Ending(OperationStatus.SUCCEEDED, "", state=AppState()))
+        store.leases.finish(lease, Ending(OperationStatus.SUCCEEDED, "", state=AppState()))
         rest, complaints = command.communicate(timeout=SECONDS)
         assert command.returncode == 0, complaints
         assert rest == ""
@@ -554,7 +555,7 @@ class TestFollowing:
         command.stdout.readline()
         connections = wire.connections
         wire.cut()
-        store.operations.finish(lease, Ending(OperationStatus.FAILED, "no"))
+        store.leases.finish(lease, Ending(OperationStatus.FAILED, "no"))
         self._tried_again(wire, connections)
         wire.mend()
         command.communicate(timeout=SECONDS)
@@ -613,8 +614,14 @@ class TestFollowing:
             assert done.returncode == 0
             assert f"Requesting cancellation on operation #{operation.id}" in done.stderr
             assert words in done.stderr
-        store.operations.finish(lease, Ending(OperationStatus.SUCCEEDED, ""))
-        assert "ended already" in me.refuses(f"operation:cancel {first.id}")
+        with pytest.raises(OperationCancelled):
+            store.leases.finish(lease, Ending(OperationStatus.SUCCEEDED, ""))
+        store.leases.finish(lease, Ending(OperationStatus.FAILED, "", cancelled=True))
+
+        third = store.operations.submit(request, Changes(image="nginx"))
+        store.leases.finish(take(store, app), Ending(OperationStatus.SUCCEEDED, ""))
+        refusal = me.refuses(f"operation:cancel {third.id}")
+        assert "is past its point of no return: it succeeded" in refusal
 
     @pytest.mark.parametrize("command", ["cancel", "logs", "follow"])
     def test_unknown_operations(self, me: Terminal, command: str) -> None:

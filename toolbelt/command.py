@@ -21,6 +21,7 @@ from toolbelt.errors import Refused, ToolbeltError
 from toolbelt.following import follow
 from toolbelt.hal import Body, link
 from toolbelt.listing import list_apps, list_created_app, list_services, list_variables
+from toolbelt.screen import TerminalOrFile
 from toolbelt.selection import Selection, find_app, find_environment, only_environment
 from toolbelt.tokens import read_lifetime, read_token, save_token
 
@@ -65,6 +66,10 @@ def _run() -> int:
         return 1
     return code if isinstance(code, int) else 0
 
+
+_timestamps_option = click.option(
+    "--timestamps", is_flag=True, help="Begin each line with the time it was written."
+)
 
 _environment_option = click.option(
     "--environment", "--env", "environment", help="The environment's handle."
@@ -238,20 +243,25 @@ def cancel_operation(operation_id: int) -> None:
 
 @aptible.command("operation:logs")
 @click.argument("operation_id", type=int)
-def show_logs(operation_id: int) -> None:
+@_timestamps_option
+def show_logs(operation_id: int, *, timestamps: bool) -> None:
     """Print the log of an operation so far."""
     with _server() as server:
         operation = _find_operation(server, operation_id)
         address = server.get_text(link(operation, "logs")).strip()
+        if timestamps:
+            address += "&timestamps=true"
         click.echo(server.get_text(address), nl=False)
 
 
 @aptible.command("operation:follow")
 @click.argument("operation_id", type=int)
-def follow_operation(operation_id: int) -> int:
+@_timestamps_option
+def follow_operation(operation_id: int, *, timestamps: bool) -> int:
     """Follow an operation to its end; the exit status is 0 if it succeeded."""
     with _server() as server:
-        return _follow(server, _find_operation(server, operation_id))
+        operation = _find_operation(server, operation_id)
+        return _follow(server, operation, timestamps=timestamps)
 
 
 @aptible.command("version")
@@ -298,8 +308,8 @@ def _find_operation(server: Server, operation_id: int) -> Body:
         raise ToolbeltError(f"Operation #{operation_id} not found") from error
 
 
-def _follow(server: Server, operation: Body) -> int:
-    if follow(server, operation, click.echo, _warn):
+def _follow(server: Server, operation: Body, *, timestamps: bool = False) -> int:
+    if follow(server, operation, TerminalOrFile(timestamps=timestamps)):
         return 0
     _warn(f"Operation #{operation['id']} failed.")
     return 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from toolbelt.errors import Detached, Refused, ToolbeltError, Unavailable, Unreachable
 from toolbelt.hal import Body, link
@@ -19,20 +19,31 @@ _LONGEST_PAUSE_SECONDS = 5.0
 _BEGINNING = "0"
 
 
-def follow(
-    server: Server, operation: Body, show: Callable[[str], None], warn: Callable[[str], None]
-) -> bool:
-    """Give every line of the log to ``show``, once and in order; return whether it succeeded.
+class Screen(Protocol):
+    """Where a followed log is shown."""
 
-    A lost connection is taken up again behind the last line; ``warn`` is told. Raises
+    def line(self, text: str, time: str) -> None:
+        """Show a line; ``time`` is when it was written (ISO 8601)."""
+
+    def progress(self, text: str) -> None:
+        """Show how far it is, until the next line comes."""
+
+    def warn(self, text: str) -> None:
+        """Say something that is not of the log."""
+
+
+def follow(server: Server, operation: Body, screen: Screen) -> bool:
+    """Show every line of the log, once and in order; return whether the operation succeeded.
+
+    A lost connection is taken up again behind the last line, and says so. Raises
     ``Detached`` upon CTRL+C, and ``ToolbeltError`` when the server stays away for ten minutes.
     """
     number = int(operation["id"])
     try:
-        for event in _events(server, link(operation, "events"), warn):
+        for event in _events(server, link(operation, "events"), screen.warn):
             if "end" in event:
                 return bool(event["end"] == "succeeded")
-            show(str(event["line"]))
+            _show(event, screen)
     except KeyboardInterrupt as interrupt:
         raise Detached(number) from interrupt
     except (Unreachable, Refused) as error:
@@ -40,6 +51,15 @@ def follow(
             f"{error}\nOperation #{number} goes on without you: aptible operation:follow {number}"
         ) from error
     raise AssertionError("the events of an operation end with an end")
+
+
+def _show(event: Body, screen: Screen) -> None:
+    if "line" in event:
+        screen.line(str(event["line"]), str(event["time"]))
+    elif event.get("moved"):
+        screen.line(f"INFO: {event['queued']}.", "")
+    else:
+        screen.progress(str(event.get("queued") or event.get("progress", "")))
 
 
 def _events(server: Server, address: str, warn: Callable[[str], None]) -> Iterator[Body]:
@@ -53,7 +73,9 @@ def _events(server: Server, address: str, warn: Callable[[str], None]) -> Iterat
                         warn("Connected again.")
                     pause, deadline = 0.0, time.monotonic() + _GIVE_UP_SECONDS
                     if "id" not in event:
-                        continue  # a keep-alive
+                        if "queued" in event:
+                            yield event
+                        continue  # else a keep-alive
                     after = event["id"]
                     yield event
                     if "end" in event:

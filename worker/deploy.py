@@ -9,23 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from enclave.app import App, AppSecrets, AppState
 from enclave.changes import Changes, changed_secrets, changed_state
+from enclave.checkpoints import reached
 from enclave.clock import now_iso
 from enclave.codec import encode
 from enclave.credentials import RegistryCredentials
-from enclave.errors import CommandFailed, NothingToDeploy, OperationFailed
+from enclave.errors import CommandFailed, NothingToDeploy, OperationFailed, StepTimedOut
 from enclave.image import ImageReference
 from enclave.operation import Operation, OperationStatus
 from enclave.release import Release
 from enclave.settings import Settings
 from enclave.store import Store
-from enclave.store.operations import Ending, Lease
-from worker.lease_keeper import LeaseKeeper
+from enclave.store.leases import Ending, Lease
 from worker.log import OperationLog
 from worker.plan import Placement, Plan, live_services, plan_deploy
-from worker.runtime import Container, Image, Runtime
+from worker.runtime import Container, ContainerSpec, Image, Runtime
+from worker.safe_points import SafePoints
 from worker.serve import stop_all
 
 BEGUN = "before-commands"
@@ -42,7 +44,7 @@ class Deploy:
         runtime: Runtime,
         settings: Settings,
         lease: Lease,
-        keeper: LeaseKeeper,
+        points: SafePoints,
         log: OperationLog,
         placement: Placement,
         operation: Operation,
@@ -51,7 +53,7 @@ class Deploy:
         remove_own: Callable[[], None],
     ) -> None:
         self._store, self._runtime, self._settings = store, runtime, settings
-        self._lease, self._keeper, self._log = lease, keeper, log
+        self._lease, self._points, self._log = lease, points, log
         self._placement, self._operation = placement, operation
         self._app: App = placement.app
         self._changes = changes
@@ -71,17 +73,18 @@ class Deploy:
         image, reference = self._pull()
         plan = plan_deploy(self._state, image, count_of_new=self._changes.container_count)
         release = self._release(plan, image, reference)
-        self._store.operations.mark(self._lease, BEGUN)
+        self._points.begin()
+        self._store.leases.mark(self._lease, BEGUN)
         self._run_before_commands(plan, release, image)
-        self._keeper.check()
+        self._points.check()
         self._stop_old()
         containers = self._start_new(release)
         self._check_new(containers)
-        self._keeper.check()
-        self._log.flush()
+        self._points.check()
         return Ending(
             OperationStatus.SUCCEEDED,
             "Deploy succeeded.",
+            untidy=bool(self.replaced),
             state=replace(
                 self._state, services=live_services(plan.services), release=release.number
             ),
@@ -106,21 +109,27 @@ class Deploy:
         reference = ImageReference.parse(self._state.image)
         credentials = self._credentials(reference)
         with self._log.step(f"Pulling {reference.familiar}"):
-            digest = self._runtime.resolve(reference, credentials)
-            self._keeper.check()
+            reached("pulling")
+            digest = self._points.attempt(lambda: self._runtime.resolve(reference, credentials))
             self._log.info(f"{reference.familiar} is {digest}")
-            image = self._runtime.pull(
-                reference.pinned(digest),
-                credentials,
-                progress=self._say_progress,
-                seconds=self._settings.pull_seconds,
+            image = self._points.attempt(
+                lambda: self._runtime.pull(
+                    reference.pinned(digest),
+                    credentials,
+                    progress=self._say_progress,
+                    summary=self._say_summary,
+                    seconds=self._settings.pull_seconds,
+                )
             )
-        self._keeper.check()
         return image, reference
 
     def _say_progress(self, line: str) -> None:
-        """Log how far the pull is; whatever is raised here ends it, a cancel too."""
-        self._keeper.check()
+        """Show how far the pull is; whatever is raised here ends it, a cancel too."""
+        self._points.check()
+        self._log.progress(line)
+
+    def _say_summary(self, line: str) -> None:
+        self._points.check()
         self._log.info(line)
 
     def _credentials(self, reference: ImageReference) -> RegistryCredentials | None:
@@ -158,16 +167,29 @@ class Deploy:
             spec = self._placement.command_container(
                 release, self._secrets.configuration, image, command, number
             )
-            output = self._log.output()
             name = f"before_release {number} of {len(plan.before)}: {command}"
-            with self._log.step(name), self._keeper.interruptible(self._remove_own):
-                status = self._runtime.run(
-                    spec, output=output, seconds=self._settings.command_seconds
+            with self._log.step(name):
+                reached(f"before_release {number}")
+                status = self._points.attempt(
+                    partial(self._run, spec, command), undo=self._remove_own
                 )
-                output.close()
-                self._keeper.check()  # a cancel looks like a command that was killed
                 if status != 0:
                     raise CommandFailed(f"before_release command exited {status}: {command}")
+
+    def _run(self, spec: ContainerSpec, command: str) -> int:
+        """Run a command with its output in the log; return its exit status."""
+        output = self._log.output()
+
+        def take(chunk: bytes) -> None:
+            self._points.check()  # what is raised here kills it
+            output(chunk)
+
+        try:
+            return self._runtime.run(spec, output=take, seconds=self._settings.command_seconds)
+        except StepTimedOut as error:
+            raise StepTimedOut(f"before_release: {error} ({command})") from error
+        finally:
+            output.close()
 
     def _stop_old(self) -> None:
         """Services without an endpoint: never two generations at once (SPEC 6.3)."""
@@ -176,6 +198,7 @@ class Deploy:
             what = f"Stopping {len(self.replaced)} container(s) of the previous release"
             with self._log.step(what):
                 stop_all(self._runtime, self.replaced, seconds=self._settings.stop_seconds)
+        reached("old stopped")
 
     def _start_new(self, release: Release) -> list[Container]:
         specs = self._placement.service_containers(release, self._secrets.configuration)
@@ -183,20 +206,21 @@ class Deploy:
         with self._log.step(f"Starting {services}"):
             containers = []
             for spec in specs:
-                self._keeper.check()
+                self._points.check()
                 containers.append(self._runtime.start(spec))
+        reached("new started")
         return containers
 
     def _check_new(self, containers: list[Container]) -> None:
         """Healthy without an endpoint: still running after a settle time (SPEC 6.4)."""
         with self._log.step("Waiting for the new containers to settle"):
-            self._settle(containers)
+            self._points.attempt(partial(self._settle, containers), undo=self._remove_own)
         for container in containers:
             self._runtime.keep(container)
 
     def _settle(self, containers: list[Container]) -> None:
+        reached("health")
         deadline = self._settings.settle_seconds
-        with self._keeper.interruptible(self._remove_own):
-            for container in containers:
-                self._runtime.settle(container, seconds=deadline)
-                deadline = 0.0  # they all started before: the first one's wait covers the others
+        for container in containers:
+            self._runtime.settle(container, seconds=deadline)
+            deadline = 0.0  # they all started before: the first one's wait covers the others

@@ -1,4 +1,7 @@
-"""The RQ job: "app N has work". It runs in a work horse, a child forked for each job."""
+"""The RQ jobs: "app N has work", and a look at the whole Engine now and then.
+
+They run in a work horse, a child forked for each job.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,11 @@ from enclave.store import open_store
 from worker.operation import run_next_operation
 from worker.runtime import Runtime
 from worker.runtime.docker_engine import DockerEngine
+from worker.shutdown import Shutdown
+from worker.tidying import sweep
 
-_ENGINE_SECONDS = 120.0  # for one answer that is not itself a wait
+SHUTDOWN = Shutdown()
+"""This process's: a work horse runs one job."""
 
 
 def work_on_app(app_id: int) -> None:
@@ -17,7 +23,13 @@ def work_on_app(app_id: int) -> None:
     The end of an operation wakes a worker for the next, so that apps take turns.
     """
     chosen = settings()
-    run_next_operation(open_store(chosen), open_runtime(chosen), chosen, app_id)
+    run_next_operation(open_store(chosen), open_runtime(chosen), chosen, app_id, SHUTDOWN)
+
+
+def sweep_engine() -> None:
+    """Find containers that nobody counts on, and have their apps tidied."""
+    chosen = settings()
+    sweep(open_store(chosen), open_runtime(chosen))
 
 
 def open_runtime(chosen: Settings) -> Runtime:
@@ -26,5 +38,5 @@ def open_runtime(chosen: Settings) -> Runtime:
         chosen.engine_url,
         network=chosen.bridge,
         subnet=chosen.addresses,
-        timeout=_ENGINE_SECONDS,
+        timeout=chosen.engine_seconds,
     )

@@ -2,40 +2,60 @@
 
 from __future__ import annotations
 
-import codecs
 import queue
-import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from enclave.errors import EnclaveError, StoreUnavailable
+from enclave.store.leases import Lease
 from enclave.store.logs import Logs
-from enclave.store.operations import Lease
+from worker.command_output import MAX_LINE, CommandOutput, OutputBudget
+from worker.plain_text import plain_text
 from worker.redaction import Redactor
 
-_MAX_LINE = 8192  # characters; a longer one is cut into several
 _MAX_BATCH = 1000  # lines
-_MAX_ESCAPE = 32  # characters; what a terminal obeys is never longer
-_JUNK = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _AWAY_SECONDS = 60.0  # a store may be away, being restarted
 _FLUSH_SECONDS = 90.0
 _WAITING_LINES = 5000  # said and not yet stored; whoever says more waits
-_MAX_OUTPUT = 8 << 20  # characters of commands' output in one operation's log
+
+
+@dataclass(frozen=True, slots=True)
+class _Progress:
+    text: str
+
+
+@dataclass(slots=True)
+class Step:
+    """A step of an operation, and its time: seconds on the monotonic clock."""
+
+    what: str
+    began: float
+    ended: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long it took, or takes."""
+        return (self.ended or time.monotonic()) - self.began
 
 
 class OperationLog:
     """Lines go out in the background, as many at a time as came meanwhile: one fsync a batch.
 
     A lost lease, or a store that is away for a minute, ends the writing; ``flush`` raises it to the
-    operation.
+    operation. ``output_limit`` is how many characters of commands' output the log takes: half of
+    them for beginnings, half for ends.
     """
 
-    def __init__(self, logs: Logs, lease: Lease, redactor: Redactor) -> None:
+    def __init__(self, logs: Logs, lease: Lease, redactor: Redactor, *, output_limit: int) -> None:
         self._logs, self._lease, self._redactor = logs, lease, redactor
-        self._lines: queue.Queue[str | threading.Event | None] = queue.Queue(_WAITING_LINES)
-        self._output_left = _MAX_OUTPUT
+        self._lines: queue.Queue[str | _Progress | threading.Event | None] = queue.Queue(
+            _WAITING_LINES
+        )
+        self._budget = OutputBudget(output_limit // 2, output_limit // 2)
+        self._steps: list[Step] = []
         self._error: EnclaveError | None = None
         self._thread = threading.Thread(target=self._write, name="operation log", daemon=True)
         self._thread.start()
@@ -53,25 +73,33 @@ class OperationLog:
         for line in text.splitlines() or [""]:
             self._put(f"ERROR: {line}")
 
+    def progress(self, text: str) -> None:
+        """Show how far a step is, until the next line comes. It is not kept."""
+        self._lines.put(_Progress(self._clean(text)[:MAX_LINE]))
+
     @contextmanager
     def step(self, what: str) -> Iterator[None]:
         """Announce a long step, and how long it took once it is done."""
-        started = time.monotonic()
+        step = Step(what, time.monotonic())
+        self._steps.append(step)
         self.info(f"STARTING: {what}")
-        yield
-        self.info(f"COMPLETED (after {time.monotonic() - started:.1f}s): {what}")
+        try:
+            yield
+        finally:
+            step.ended = time.monotonic()
+        self.info(f"COMPLETED (after {step.seconds:.1f}s): {what}")
+
+    def slowest_step(self) -> Step | None:
+        """Return the step that took, or takes, the longest so far."""
+        return max(list(self._steps), key=lambda step: step.seconds, default=None)
 
     def output(self) -> CommandOutput:
         """Return a collector for one command's output."""
-        return CommandOutput(self._put_output, self._redactor)
+        return CommandOutput(self, self._redactor, self._budget)
 
-    def _put_output(self, line: str) -> None:
-        """Put a line of a command's output, up to the limit of one log."""
-        if self._output_left > 0:
-            self._output_left -= len(line) + 1
-            self._put(line)
-            if self._output_left <= 0:
-                self.warn(f"There was more output than {_MAX_OUTPUT >> 20} MB: the rest is cut.")
+    def put_output(self, line: str) -> None:
+        """Log a line of a command's output, as it stands."""
+        self._put(line)
 
     def flush(self) -> None:
         """Return when everything said so far is stored. Raises what went wrong."""
@@ -89,30 +117,42 @@ class OperationLog:
         self._thread.join(_FLUSH_SECONDS)
 
     def _put(self, line: str) -> None:
-        text = self._redactor.redact(_JUNK.sub("", line)).replace("\n", " ")
-        for start in range(0, len(text) or 1, _MAX_LINE):
-            self._lines.put(text[start : start + _MAX_LINE])
+        text = self._clean(line)
+        for start in range(0, len(text) or 1, MAX_LINE):
+            self._lines.put(text[start : start + MAX_LINE])
+
+    def _clean(self, line: str) -> str:
+        return self._redactor.redact(plain_text(line)).replace("\n", " ")
 
     def _write(self) -> None:
         while True:
             batch = [self._lines.get()]
             while len(batch) < _MAX_BATCH and not self._lines.empty():
                 batch.append(self._lines.get())
-            lines = [item for item in batch if isinstance(item, str)]
-            if lines and self._error is None:
-                self._append(lines)
+            if self._error is None:
+                self._append(batch)
             for item in batch:
                 if isinstance(item, threading.Event):
                     item.set()
             if None in batch:
                 return
 
-    def _append(self, lines: list[str]) -> None:
-        """Store lines; a store that is away is asked again for a while."""
+    def _append(self, batch: list[str | _Progress | threading.Event | None]) -> None:
+        """Store a batch; a store that is away is asked again for a while.
+
+        Of its progress only the last counts, and only if no line came after it.
+        """
+        said = [item for item in batch if isinstance(item, str | _Progress)]
+        if not said:
+            return
+        lines = [item for item in said if isinstance(item, str)]
+        progress = said[-1].text if isinstance(said[-1], _Progress) else ""
+        if not lines and not progress:
+            return
         deadline = time.monotonic() + _AWAY_SECONDS
         while True:
             try:
-                self._logs.append(self._lease, lines)
+                self._logs.append(self._lease, lines, progress=progress)
                 return
             except StoreUnavailable as error:
                 if time.monotonic() > deadline:
@@ -121,48 +161,3 @@ class OperationLog:
             except EnclaveError as error:
                 self._error = error
                 return
-
-
-class CommandOutput:
-    """Turns a command's chunks of bytes into lines; a chunk may end anywhere.
-
-    A line that grows too long is cut, but never within reach of a secret that is still coming.
-    """
-
-    def __init__(self, put: Callable[[str], None], redactor: Redactor) -> None:
-        self._put = put
-        self._redactor = redactor
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._rest = ""
-
-    def __call__(self, chunk: bytes) -> None:
-        """Take the next chunk."""
-        self._take(self._decoder.decode(chunk))
-
-    def close(self) -> None:
-        """Log what stands after the last line break."""
-        self._take(self._decoder.decode(b"", final=True))
-        if self._rest:
-            self._put(self._rest)
-            self._rest = ""
-
-    def _take(self, text: str) -> None:
-        *lines, self._rest = (self._rest + text).replace("\r\n", "\n").split("\n")
-        for line in lines:
-            self._put(line)
-        if len(self._rest) > _MAX_LINE + self._redactor.longest + _MAX_ESCAPE:
-            self._cut()
-
-    def _cut(self) -> None:
-        """Log as many whole lines as no secret that is still coming can reach into.
-
-        What stays is left as it came: a secret there may turn out to be part of a longer one.
-        """
-        escape = self._rest.rfind("\x1b", -_MAX_ESCAPE)  # it may be incomplete
-        end = escape if escape >= 0 else len(self._rest)
-        text = _JUNK.sub("", self._rest[:end])
-        lines = (len(text) - self._redactor.longest) // _MAX_LINE
-        cut = self._redactor.end_of_secret(text, lines * _MAX_LINE) if lines > 0 else 0
-        if cut:
-            self._put(text[:cut])
-        self._rest = text[cut:] + self._rest[end:]

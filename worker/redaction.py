@@ -16,6 +16,9 @@ _MIN_LENGTH = 8
 _SECRET_NAME = re.compile(
     r"PASSW|SECRET|TOKEN|PRIVATE|CREDENTIAL|(^|_)(API|ACCESS|AUTH)?_?KEY($|_)"
 )
+# A JSON web token, ours or somebody else's: a bearer of it may act (RFC 7519).
+_BEARER = r"eyJ[A-Za-z0-9_-]{8,1000}\.eyJ[A-Za-z0-9_-]{8,2000}\.[A-Za-z0-9_-]{16,700}"
+_LONGEST_BEARER = 4096
 _PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:([^/\s@]+)@")
 
 
@@ -67,20 +70,23 @@ def _long_lines(value: str) -> list[str]:
 
 
 class Redactor:
-    """Replaces secrets in a line. Longer ones first, so that none leaves a recognisable rest."""
+    """Replaces secrets in a line, and tokens of anybody's.
+
+    Longer ones first, so that none leaves a recognisable rest. ``longest`` is in characters.
+    """
 
     def __init__(self, secrets: Iterable[str]) -> None:
         texts = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, texts))) if texts else None
-        self.longest = len(texts[0]) if texts else 0
+        self._pattern = re.compile("|".join([*map(re.escape, texts), _BEARER]))
+        self.longest = max(len(texts[0]) if texts else 0, _LONGEST_BEARER)
 
     def redact(self, line: str) -> str:
         """Return the line with every secret masked."""
-        return self._pattern.sub(MASK, line) if self._pattern else line
+        return self._pattern.sub(MASK, line)
 
     def end_of_secret(self, text: str, at: int) -> int:
         """Return ``at``, or where the secret ends that stands across it."""
-        for match in self._pattern.finditer(text) if self._pattern else ():
+        for match in self._pattern.finditer(text):
             if match.end() > at:
                 return match.end() if match.start() < at else at
         return at

@@ -11,24 +11,30 @@ from enclave.settings import Settings
 from enclave.store import keys
 from enclave.store.apps import Apps
 from enclave.store.database import Database, unavailable_when_lost
+from enclave.store.due import Due
+from enclave.store.leases import Leases
 from enclave.store.logs import Logs
 from enclave.store.operations import Operations
 from enclave.store.people import People
 from enclave.store.pushes import Pushes
 from enclave.store.repacks import Repacks
 from enclave.store.services import ServiceIds
+from enclave.store.wakeups import Wakeups
 
 
 class Store:
     """The door to the store. Safe to share between threads; connects on first use."""
 
-    def __init__(self, url: str, sealer: Sealer) -> None:
+    def __init__(self, url: str, sealer: Sealer, *, logs_kept: int = 50) -> None:
         self.database = Database(url)
         self.sealer = sealer
         self.people = People(self.database)
         self.apps = Apps(self.database, sealer)
-        self.operations = Operations(self.database, sealer)
-        self.pushes = Pushes(self.database, self.operations)
+        self.wakeups = Wakeups(self.database)
+        self.due = Due(self.database)
+        self.operations = Operations(self.database, sealer, self.wakeups, logs_kept=logs_kept)
+        self.leases = Leases(self.database, sealer, self.wakeups, logs_kept=logs_kept)
+        self.pushes = Pushes(self.database, self.operations, self.wakeups)
         self.logs = Logs(self.database)
         self.repacks = Repacks(self.database)
         self.service_ids = ServiceIds(self.database)
@@ -41,14 +47,11 @@ class Store:
 
     def projected(self, app: App) -> AppState:
         """Return the app as it will be if everything that waits or runs succeeds (SPEC 3.8)."""
-        unfinished = self.operations.unfinished(app.id)
-        return projected_state(
-            self.apps.app(app.id).state,
-            [(each.request, self.operations.changes(each.id)) for each in unfinished],
-        )
+        wishes = self.operations.wishes(app.id)
+        return projected_state(self.apps.app(app.id).state, wishes)
 
 
 def open_store(settings: Settings) -> Store:
     """Return the store that the settings name. Raises ``Misconfigured``."""
     sealer = Sealer.from_settings(settings.secret_keys, settings.data)
-    return Store(settings.resolved_redis_url, sealer)
+    return Store(settings.resolved_redis_url, sealer, logs_kept=settings.logs_kept)

@@ -16,10 +16,10 @@ from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.commands.core import Script
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError
 from redis.retry import Retry
 
-from enclave.errors import StoreUnavailable
+from enclave.errors import StoreRefused, StoreUnavailable
 from enclave.store import keys
 from enclave.store.text_redis import TextRedis
 
@@ -32,6 +32,8 @@ _BACKOFF = ExponentialBackoff(cap=1.0, base=0.05)
 _ATTEMPTS = (
     9  # about six seconds: a Redis that is being restarted by its supervisor is back by then
 )
+
+_TAKES_IN = frozenset({"accept_push", "submit"})
 
 Word = str | bytes | int
 
@@ -112,17 +114,28 @@ class Database:
 
 @contextmanager
 def unavailable_when_lost() -> Iterator[None]:
-    """Turn every failure of Redis into ``StoreUnavailable``, whose text holds no data."""
+    """Turn every failure of Redis into ``StoreUnavailable``, whose text holds no data.
+
+    ``StoreRefused`` when Redis itself said that it took nothing: it is full, or may only be read.
+    """
     try:
         yield
+    except (OutOfMemoryError, ReadOnlyError) as error:
+        what = "is full" if isinstance(error, OutOfMemoryError) else "can only be read"
+        raise StoreRefused(f"the store (Redis) {what} and takes nothing new") from error
     except RedisError as error:
         reason = str(error).split("\n", 1)[0][:200]
         raise StoreUnavailable(f"the store (Redis) does not answer: {reason}") from error
 
 
 def _source(script: str) -> str:
+    """Return the text of a script. Only what takes new work in is refused by a full Redis: what has
+    been accepted goes on and ends.
+    """
     folder = files("enclave.store") / "scripts"
-    return "\n".join((folder / f"{name}.lua").read_text("utf-8") for name in ("prelude", script))
+    flags = "" if script in _TAKES_IN else " flags=allow-oom"
+    texts = [(folder / f"{name}.lua").read_text("utf-8") for name in ("prelude", script)]
+    return "\n".join([f"#!lua{flags}", *texts])
 
 
 def app_keys(app_id: int) -> list[str]:
@@ -139,4 +152,6 @@ def app_keys(app_id: int) -> list[str]:
         keys.app_operations(app_id),
         keys.releases(app_id),
         keys.DUE,
+        keys.UNTIDY,
+        keys.kept_logs(app_id),
     ]

@@ -8,7 +8,11 @@ USERS_BY_EMAIL = f"{_ROOT}:users:by-email"  # hash: email -> user id
 KEYS_BY_FINGERPRINT = f"{_ROOT}:keys:by-fingerprint"  # hash: fingerprint -> key id
 ENVIRONMENTS_BY_HANDLE = f"{_ROOT}:environments:by-handle"  # hash: handle -> environment id
 INSTALLATION = f"{_ROOT}:installation"  # string: this installation's name on its engines
-DUE = f"{_ROOT}:due"  # sorted set: app id -> time (ms) when someone must have looked at its queue
+DUE = f"{_ROOT}:due"
+"""Sorted set: app id -> time (ms) when someone must have looked at its queue. Also the channel on
+which reconcilers hear of a new one."""
+UNTIDY = f"{_ROOT}:untidy"  # hash: app id -> fence under which containers may have been left behind
+SWEPT = f"{_ROOT}:swept"  # string that expires: a sweep of the Engine waits, or was just made
 
 
 def counter(kind: str) -> str:
@@ -101,6 +105,11 @@ def app_operations(app_id: int) -> str:
     return f"{_ROOT}:app:{app_id}:operations"
 
 
+def kept_logs(app_id: int) -> str:
+    """List of the ended operations whose logs are kept, oldest first."""
+    return f"{_ROOT}:app:{app_id}:kept-logs"
+
+
 def service_ids(app_id: int) -> str:
     """Hash: process type -> service id, kept when the process type goes."""
     return f"{_ROOT}:app:{app_id}:service-ids"
@@ -127,7 +136,7 @@ def operation_log(operation_id: int) -> str:
 
 
 def operation_control(operation_id: int) -> str:
-    """List that the running worker blocks on: ``cancel``."""
+    """List that the running worker blocks on: ``cancel``, or ``end`` from itself."""
     return f"{_ROOT}:operation:{operation_id}:control"
 
 

@@ -10,18 +10,27 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from enclave.operation import OperationStatus
 from enclave.store import keys
 from enclave.store.database import BLOCK_SECONDS, Database, app_keys, unavailable_when_lost
-from enclave.store.operations import Lease, require_lease
+from enclave.store.leases import Lease, require_lease
 
 _BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One line, or the end. ``id`` is the stream's: ``milliseconds-sequence``, ever growing."""
+    """One line, or the end. ``id`` is the stream's: ``milliseconds-sequence``, ever growing.
+
+    A line of ``progress`` counts only until the next entry, which replaces it.
+    """
 
     id: str
     line: str = ""
     end: OperationStatus | None = None
+    progress: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """When it was written: a Unix time."""
+        return int(self.id.partition("-")[0]) / 1000
 
 
 def read_entries(answer: object) -> list[LogEntry]:
@@ -34,13 +43,16 @@ def read_entries(answer: object) -> list[LogEntry]:
         batches = stream if stream and isinstance(stream[0], list) else [stream]
         for batch in batches:
             for entry_id, fields in batch:
-                end = fields.get("end")
-                entries.append(
-                    LogEntry(
-                        entry_id, fields.get("line", ""), OperationStatus(end) if end else None
-                    )
-                )
+                entries.append(_entry(entry_id, fields))
     return entries
+
+
+def _entry(entry_id: str, fields: dict[str, str]) -> LogEntry:
+    if "end" in fields:
+        return LogEntry(entry_id, end=OperationStatus(fields["end"]))
+    if "progress" in fields:
+        return LogEntry(entry_id, fields["progress"], progress=True)
+    return LogEntry(entry_id, fields["line"])
 
 
 class Logs:
@@ -50,10 +62,20 @@ class Logs:
         self._database = database
         self._redis = database.redis
 
-    def append(self, lease: Lease, lines: Sequence[str]) -> None:
-        """Append lines, in one write; raises ``LeaseLost``."""
+    def append(self, lease: Lease, lines: Sequence[str], *, progress: str = "") -> None:
+        """Append lines, in one write, and a line of progress that the next write replaces.
+
+        Raises ``LeaseLost``.
+        """
         script_keys = [*app_keys(lease.app_id), keys.operation_log(lease.operation_id)]
-        require_lease(self._database.run("append_log", script_keys, [lease.fence, *lines]))
+        entries = [word for line in lines for word in ("line", line)]
+        entries += ["progress", progress] if progress else []
+        require_lease(self._database.run("append_log", script_keys, [lease.fence, *entries]))
+
+    def is_kept(self, operation_id: int) -> bool:
+        """Whether the log is still there; one of an operation that has not begun is not yet."""
+        with unavailable_when_lost():
+            return self._redis.exists(keys.operation_log(operation_id)) > 0
 
     def follow(
         self, operation_id: int, *, silence: float, after: str = "0"

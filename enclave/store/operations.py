@@ -1,9 +1,4 @@
-"""Operations in Redis: the queue of every app, its lease, and the two ends of an operation.
-
-One worker at a time holds an app's lease and runs the head of its queue. Every lease has a number,
-the fence; each write of a worker names it, and one that is not the newest writes nothing
-(DESIGN 4, invariants 3 to 5).
-"""
+"""Operations in Redis: asked for, queued, looked at, cancelled. How they run: ``leases.py``."""
 
 from __future__ import annotations
 
@@ -11,66 +6,50 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from enclave.app import AppSecrets, AppState, AppStatus
 from enclave.changes import Changes
-from enclave.clock import now_iso
+from enclave.clock import now_iso, seconds_since
 from enclave.codec import decode, encode
-from enclave.errors import LeaseLost, NotFound
+from enclave.errors import NotFound
 from enclave.operation import Operation, OperationRequest, OperationStatus, RefUpdate
 from enclave.people import User
-from enclave.release import Release
 from enclave.sealing import Sealer
 from enclave.store import keys
 from enclave.store.database import BLOCK_SECONDS, Database, app_keys, unavailable_when_lost
-from enclave.store.wakeups import wakeup_words
+from enclave.store.wakeups import Wakeups
 
 _CONTROL_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Lease:
-    """The right to run one operation of an app.
+class QueuePlace:
+    """A queued operation has ``position`` others before it, of which ``ahead`` is the last."""
 
-    ``recovers``: its last holder vanished. ``takes`` is how many leases the operation has had.
-    """
-
-    app_id: int
-    operation_id: int
-    fence: str
-    recovers: bool
-    takes: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How an operation ends. The app's new state and secrets are written only by a success.
-
-    ``message`` is one line; with its level it becomes the log's last, in the same transaction.
-    """
-
-    status: OperationStatus
-    message: str
-    cancelled: bool = False
-    state: AppState | None = None
-    secrets: AppSecrets | None = None
-    release: Release | None = None
+    position: int
+    ahead: Operation | None
 
     @property
-    def line(self) -> str:
-        """The last line of the operation's log (SPEC 7); none for an empty message."""
-        if not self.message:
-            return ""
-        level = "INFO" if self.status is OperationStatus.SUCCEEDED else "ERROR"
-        return f"{level}: {self.message}"
+    def words(self) -> str:
+        """``queued behind operation 41 (deploy by EMAIL, running for 12s); position 1``."""
+        ahead = self.ahead
+        if ahead is None:
+            return "queued until a worker is free"
+        state = "waiting"
+        if ahead.status is OperationStatus.RUNNING and ahead.started_at:
+            state = f"running for {seconds_since(ahead.started_at):.0f}s"
+        return f"queued behind {ahead.describe()[:-1]}, {state}); position {self.position}"
 
 
 class Operations:
-    """Queue, lease, end: each transition is one script."""
+    """The queue of every app, and what waits in it."""
 
-    def __init__(self, database: Database, sealer: Sealer) -> None:
+    def __init__(
+        self, database: Database, sealer: Sealer, wakeups: Wakeups, *, logs_kept: int
+    ) -> None:
         self._database = database
         self._redis = database.redis
         self._sealer = sealer
+        self._wakeups = wakeups
+        self._logs_kept = logs_kept
 
     def fields(self, request: OperationRequest, changes: Changes | None = None) -> list[str]:
         """Return the hash of a new operation, flat: names and values in turn."""
@@ -94,7 +73,7 @@ class Operations:
                 request.app_id,
                 operation_id,
                 json.dumps(self.fields(request, changes)),
-                *wakeup_words(self._database, request.app_id),
+                *self._wakeups.words(request.app_id),
             ],
         )
         return self.operation(operation_id)
@@ -122,87 +101,43 @@ class Operations:
         """Return what a queued or running operation changes; nothing once it has ended."""
         with unavailable_when_lost():
             sealed = self._redis.hget(keys.operation(operation_id), "sealed")
-        return decode(Changes, self._sealer.open(sealed)) if sealed else Changes()
+        return self._changes(sealed)
 
     def unfinished(self, app_id: int) -> list[Operation]:
         """Return the running operation and those that wait, in order."""
+        return [operation for operation, _ in self._unfinished(app_id)]
+
+    def wishes(self, app_id: int) -> list[tuple[OperationRequest, Changes]]:
+        """Return what the operations that have not ended ask for, in order (SPEC 3.8)."""
+        return [
+            (operation.request, self._changes(sealed))
+            for operation, sealed in self._unfinished(app_id)
+        ]
+
+    def place(self, operation: Operation) -> QueuePlace | None:
+        """Return where a queued operation stands, None when it is in no queue any more."""
+        queue = keys.queue(operation.request.app_id)
+        with unavailable_when_lost():
+            position = self._redis.lpos(queue, str(operation.id))
+            if position is None:
+                return None
+            ahead = self._redis.lrange(queue, position - 1, position - 1) if position else []
+        return QueuePlace(position, self.operation(int(ahead[0])) if ahead else None)
+
+    def _unfinished(self, app_id: int) -> list[tuple[Operation, str | None]]:
         with unavailable_when_lost():
             ids = self._redis.lrange(keys.queue(app_id), 0, -1)
-        return [self.operation(int(operation_id)) for operation_id in ids]
+            with self._redis.pipeline(transaction=False) as pipe:
+                for operation_id in ids:
+                    pipe.hgetall(keys.operation(int(operation_id)))
+                records: list[dict[str, str]] = pipe.execute() if ids else []
+        return [
+            (_operation(int(operation_id), fields), fields.get("sealed"))
+            for operation_id, fields in zip(ids, records, strict=True)
+        ]
 
-    def take(self, app_id: int, *, holder: str, seconds: float) -> Lease | None:
-        """Take the app's lease for its next operation, which is running from now on.
-
-        None when nothing waits or another worker has the lease. ``holder`` names this attempt, so
-        that a lost answer can be asked for again.
-        """
-        answer = self._database.run(
-            "take",
-            app_keys(app_id),
-            [holder, _milliseconds(seconds), now_iso(), app_id, keys.operation_prefix()],
-        )
-        match answer:
-            case [str(mode), str(operation_id), fence, int(takes)]:
-                recovers = mode == "recover"
-                return Lease(app_id, int(operation_id), str(fence), recovers, takes)
-            case _:
-                return None
-
-    def renew(self, lease: Lease, *, seconds: float) -> None:
-        """Prolong the lease from now; raises ``LeaseLost``."""
-        held = self._database.run(
-            "renew", app_keys(lease.app_id), [lease.fence, _milliseconds(seconds), lease.app_id]
-        )
-        require_lease(held)
-
-    def mark(self, lease: Lease, point: str) -> None:
-        """Record that the operation passed ``point``; raises ``LeaseLost``."""
-        script_keys = [*app_keys(lease.app_id), keys.operation(lease.operation_id)]
-        require_lease(self._database.run("mark", script_keys, [lease.fence, point]))
-
-    def point(self, operation_id: int) -> str:
-        """Return the last point the operation passed, empty before the first."""
-        with unavailable_when_lost():
-            return self._redis.hget(keys.operation(operation_id), "point") or ""
-
-    def finish(self, lease: Lease, ending: Ending) -> None:
-        """Record the outcome, move the reserved refs, free the lease, wake the next (DESIGN 4).
-
-        A success also writes the app's state, secrets and release. Raises ``LeaseLost``.
-        """
-        app: list[str] = []
-        if ending.status is OperationStatus.SUCCEEDED and ending.state and ending.secrets:
-            app = [
-                *("state", encode(ending.state)),
-                *("secrets", self._sealer.seal(encode(ending.secrets))),
-                *("status", AppStatus.PROVISIONED.value),
-            ]
-        payload = {
-            "fence": lease.fence,
-            "status": ending.status.value,
-            "message": ending.message,
-            "line": ending.line,
-            "cancelled": "1" if ending.cancelled else "0",
-            "ended_at": now_iso(),
-            "app": app,
-            "number": str(ending.release.number) if ending.release else "",
-            "release": encode(ending.release) if ending.release else "",
-        }
-        held = self._database.run(
-            "finish",
-            [
-                *app_keys(lease.app_id),
-                keys.operation(lease.operation_id),
-                keys.operation_log(lease.operation_id),
-            ],
-            [
-                lease.app_id,
-                lease.operation_id,
-                json.dumps(payload),
-                *wakeup_words(self._database, lease.app_id),
-            ],
-        )
-        require_lease(held)
+    def _changes(self, sealed: str | None) -> Changes:
+        return decode(Changes, self._sealer.open(sealed)) if sealed else Changes()
 
     def cancel(self, operation: Operation, *, by: User) -> str:
         """Cancel it; returns ``cancelled`` (it waited), ``cancelling`` (it runs) or ``ended``."""
@@ -215,7 +150,10 @@ class Operations:
                 keys.operation_log(operation_id),
                 keys.operation_control(operation_id),
             ],
-            [app_id, operation_id, now_iso(), f"Cancelled by {by.email}."],
+            [
+                *(app_id, operation_id, now_iso(), f"Cancelled by {by.email}."),
+                *(keys.operation_prefix(), self._logs_kept),
+            ],
         )
         return str(answer)
 
@@ -233,19 +171,6 @@ class Operations:
         with unavailable_when_lost():
             self._redis.rpush(control, "end")
             self._redis.expire(control, _CONTROL_SECONDS)
-
-    def overdue(self) -> list[int]:
-        """Return the apps whose lease ran out or whose wake-up nobody answered."""
-        with unavailable_when_lost():
-            seconds, microseconds = self._redis.time()
-            now = seconds * 1000 + microseconds // 1000
-            return [int(app) for app in self._redis.zrangebyscore(keys.DUE, 0, now)]
-
-    def wake(self, app_id: int) -> None:
-        """Wake a worker for the app once more; one too many does no harm."""
-        self._database.run(
-            "wake", app_keys(app_id), [app_id, *wakeup_words(self._database, app_id)]
-        )
 
 
 def ref_records(updates: Sequence[RefUpdate]) -> list[dict[str, str]]:
@@ -270,13 +195,3 @@ def _operation(operation_id: int, fields: dict[str, str]) -> Operation:
         cancelled=fields.get("cancelled") == "1",
         message=fields.get("message", ""),
     )
-
-
-def _milliseconds(seconds: float) -> int:
-    return round(seconds * 1000)
-
-
-def require_lease(held: object) -> None:
-    """Raise ``LeaseLost`` when a fenced script answered that the fence is an old one."""
-    if held != 1:
-        raise LeaseLost("another worker has taken over this app")

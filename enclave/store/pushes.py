@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from enclave.codec import decode
+from enclave.errors import PushRefused, StoreRefused
 from enclave.operation import OperationRequest, RefUpdate
 from enclave.pushed_config import PushedConfig
 from enclave.store import keys
 from enclave.store.database import Database, app_keys, unavailable_when_lost
 from enclave.store.operations import Operations, ref_records
-from enclave.store.wakeups import wakeup_words
+from enclave.store.wakeups import Wakeups
 
 _OUTCOME_SECONDS = 24 * 3600
 
@@ -70,8 +71,8 @@ class PushOutcome:
 class Pushes:
     """Refs live in Redis, so that they commit together with what they set off (DESIGN 3.5)."""
 
-    def __init__(self, database: Database, operations: Operations) -> None:
-        self._database = database
+    def __init__(self, database: Database, operations: Operations, wakeups: Wakeups) -> None:
+        self._database, self._wakeups = database, wakeups
         self._redis = database.redis
         self._operations = operations
 
@@ -98,8 +99,18 @@ class Pushes:
     def accept(self, push: PushRequest) -> PushOutcome:
         """Commit a push: refs, configs, the operation and its wake-up, or nothing (invariant 1).
 
-        Raises ``StoreUnavailable`` when no answer could be had: then nobody knows whether it held.
+        Raises ``StoreUnavailable`` when no answer could be had: then nobody knows whether it held;
+        and ``PushRefused`` when the store takes nothing new, and took nothing of this.
         """
+        try:
+            return self._accept(push)
+        except StoreRefused as error:
+            answer = self._known(push.push_id)  # of a first try whose answer was lost
+            if answer is None:
+                raise PushRefused(f"{error}: nothing was stored, push again later") from error
+            return _outcome(answer)
+
+    def _accept(self, push: PushRequest) -> PushOutcome:
         operation_id = 0
         reserved: tuple[RefUpdate, ...] = ()
         fields: list[str] = []
@@ -108,7 +119,7 @@ class Pushes:
             operation_id = self._database.next_id("operation")
             reserved = push.operation.reserved
             fields = self._operations.fields(push.operation)
-            words = wakeup_words(self._database, push.app_id)
+            words = self._wakeups.words(push.app_id)
         payload = {
             "atomic": push.atomic,
             "immediate": ref_records(push.immediate),
@@ -123,10 +134,18 @@ class Pushes:
             [*app_keys(push.app_id), keys.push(push.push_id), keys.operation(operation_id)],
             [push.app_id, json.dumps(payload), operation_id, *words],
         )
-        outcome = json.loads(str(answer))
-        if outcome.get("again"):
-            return PushOutcome(judge_again=True)
-        verdicts = outcome["verdicts"] or {}  # cjson writes an empty table as {} or []
-        # The script's own word, not ours: asked again, the operation is the first time's.
-        deploys = outcome["operation"]
-        return PushOutcome(dict(verdicts), int(deploys) if deploys else None)
+        return _outcome(str(answer))
+
+    def _known(self, push_id: str) -> str | None:
+        with unavailable_when_lost():
+            return self._redis.get(keys.push(push_id))
+
+
+def _outcome(answer: str) -> PushOutcome:
+    outcome = json.loads(answer)
+    if outcome.get("again"):
+        return PushOutcome(judge_again=True)
+    verdicts = outcome["verdicts"] or {}  # cjson writes an empty table as {} or []
+    # The script's own word, not ours: asked again, the operation is the first time's.
+    deploys = outcome["operation"]
+    return PushOutcome(dict(verdicts), int(deploys) if deploys else None)

@@ -103,7 +103,7 @@ def nothing_is_left(runtime: Runtime) -> Iterator[None]:
 def fetch(runtime: Runtime, text: str, credentials: RegistryCredentials) -> Image:
     reference = ImageReference.parse(text)
     pinned = reference.pinned(runtime.resolve(reference, credentials))
-    return runtime.pull(pinned, credentials, progress=print, seconds=60)
+    return runtime.pull(pinned, credentials, progress=print, summary=print, seconds=60)
 
 
 def shell(image: Image, script: str, **fields: Any) -> ContainerSpec:
@@ -259,7 +259,7 @@ def test_a_registry_that_is_down(runtime: Runtime, tmp_path: Path):
         with pytest.raises(ImageUnavailable, match=f"cannot reach {down.address} for app"):
             runtime.resolve(reference, None)
         with pytest.raises(ImageUnavailable, match="Check that the registry runs"):
-            runtime.pull(reference.pinned(ABSENT), None, progress=print, seconds=20)
+            runtime.pull(reference.pinned(ABSENT), None, progress=print, summary=print, seconds=20)
 
 
 HTML = "<html>a login page"
@@ -285,7 +285,9 @@ def test_a_registry_with_troubles(runtime: Runtime, answer: Callable, sentence: 
         with pytest.raises(ImageUnavailable, match=sentence):
             runtime.resolve(reference, theirs)
         with pytest.raises(ImageUnavailable):
-            runtime.pull(reference.pinned(ABSENT), theirs, progress=print, seconds=20)
+            runtime.pull(
+                reference.pinned(ABSENT), theirs, progress=print, summary=print, seconds=20
+            )
 
 
 def test_a_registry_without_tls_where_the_engine_insists_on_it(runtime: Runtime):
@@ -306,7 +308,9 @@ def test_a_registry_that_never_answers(engine: PrivateEngine):
         with pytest.raises(ImageUnavailable, match=r"gave no answer about app within 0\.5 s"):
             impatient.resolve(reference, None)
         with pytest.raises(StepTimedOut, match=r"took longer than 0\.6 s"):
-            impatient.pull(reference.pinned(ABSENT), None, progress=print, seconds=0.6)
+            impatient.pull(
+                reference.pinned(ABSENT), None, progress=print, summary=print, seconds=0.6
+            )
 
 
 def test_no_engine_at_all(tmp_path: Path):
@@ -325,7 +329,9 @@ def test_credentials_go_to_no_other_registry(runtime: Runtime, credentials: Regi
     with pytest.raises(ValueError, match=r"are not for docker\.io"):
         runtime.resolve(elsewhere, credentials)
     with pytest.raises(ValueError, match=r"are not for docker\.io"):
-        runtime.pull(elsewhere.pinned(ABSENT), credentials, progress=print, seconds=5)
+        runtime.pull(
+            elsewhere.pinned(ABSENT), credentials, progress=print, summary=print, seconds=5
+        )
 
 
 def test_the_workers_own_docker_login_is_not_borrowed(
@@ -346,7 +352,7 @@ def test_the_workers_own_docker_login_is_not_borrowed(
     with pytest.raises(ImageUnavailable, match="wants a user name"):
         logged_in.resolve(reference, None)
     with pytest.raises(ImageUnavailable, match="wants a user name"):
-        logged_in.pull(pinned, None, progress=print, seconds=20)
+        logged_in.pull(pinned, None, progress=print, summary=print, seconds=20)
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 418])
@@ -362,7 +368,9 @@ def test_a_registry_that_echoes_the_password_does_not_get_it_into_a_log(
         with pytest.raises(ImageUnavailable) as resolving:
             runtime.resolve(reference, theirs)
         with pytest.raises(ImageUnavailable) as pulling:
-            runtime.pull(reference.pinned(ABSENT), theirs, progress=print, seconds=20)
+            runtime.pull(
+                reference.pinned(ABSENT), theirs, progress=print, summary=print, seconds=20
+            )
     pair = base64.b64encode(f"deployer:{PASSWORD}".encode()).decode()
     for error in (resolving.value, pulling.value):
         assert PASSWORD not in logged(error)
@@ -430,7 +438,10 @@ def test_an_image_that_is_present_needs_no_registry(
     registry.kill()
     try:
         reference = ImageReference.parse(busybox.pinned)
-        assert runtime.pull(reference, None, progress=said.append, seconds=5) == busybox
+        assert (
+            runtime.pull(reference, None, progress=said.append, summary=said.append, seconds=5)
+            == busybox
+        )
     finally:
         registry.restart()
     assert said == ["The image is present already."]
@@ -443,7 +454,7 @@ def test_a_pull_tells_how_far_it_is(
     reference = ImageReference.parse(big)
     pinned = reference.pinned(runtime.resolve(reference, credentials))
     said: list[str] = []
-    runtime.pull(pinned, credentials, progress=said.append, seconds=60)
+    runtime.pull(pinned, credentials, progress=said.append, summary=said.append, seconds=60)
     assert said[-1].endswith("MB in 1 layer pulled")
     assert float(said[-1].split()[0]) >= 30
 
@@ -490,7 +501,7 @@ def test_a_pull_can_be_given_up(runtime: Runtime):
         reference = ImageReference.parse(f"{fake.address}/app@{digest}")
         before = time.monotonic()
         with pytest.raises(OperationCancelled):
-            runtime.pull(reference, None, progress=cancel, seconds=60)
+            runtime.pull(reference, None, progress=cancel, summary=cancel, seconds=60)
         assert time.monotonic() - before < 3
 
 
@@ -501,7 +512,7 @@ def test_a_registry_that_stalls_in_the_middle_of_a_layer(runtime: Runtime):
         reference = ImageReference.parse(f"{fake.address}/app@{digest}")
         before = time.monotonic()
         with pytest.raises(StepTimedOut, match="was stopped"):
-            runtime.pull(reference, None, progress=print, seconds=2)
+            runtime.pull(reference, None, progress=print, summary=print, seconds=2)
         assert time.monotonic() - before < 2.6
 
 

@@ -90,12 +90,14 @@ class Runtime(Protocol):
         credentials: RegistryCredentials | None,
         *,
         progress: Callable[[str], None],
+        summary: Callable[[str], None],
         seconds: float,
     ) -> Image:
         """Make the digest-pinned ``reference`` present and return it.
 
-        ``progress`` gets whole lines for the log, one a second at most; what it raises ends the
-        pull and passes through. An image that is present needs neither registry nor credentials.
+        ``progress`` gets whole lines, one a second at most, each in place of the one before;
+        ``summary`` one at the end. What they raise ends the pull and passes through. An image that
+        is present needs neither registry nor credentials.
         Raises ``ImageUnavailable`` or ``StepTimedOut``.
         """
         ...

@@ -61,10 +61,13 @@ class DockerEngine:
         credentials: RegistryCredentials | None,
         *,
         progress: Callable[[str], None],
+        summary: Callable[[str], None],
         seconds: float,
     ) -> Image:
         """See ``Runtime.pull``."""
-        return self._images.pull(reference, credentials, progress=progress, seconds=seconds)
+        return self._images.pull(
+            reference, credentials, progress=progress, summary=summary, seconds=seconds
+        )
 
     def image(self, pinned_or_id: str) -> Image | None:
         """See ``Runtime.image``."""

@@ -52,22 +52,23 @@ class DockerImages:
         credentials: RegistryCredentials | None,
         *,
         progress: Callable[[str], None],
+        summary: Callable[[str], None],
         seconds: float,
     ) -> Image:
-        """See ``Runtime.pull``. What ``progress`` raises ends the pull and passes through."""
+        """See ``Runtime.pull``."""
         if reference.digest is None:
             raise ValueError(f"{reference} has no digest: resolve it first")
         _auth_config(reference, credentials)
         pinned = str(reference.pinned(reference.digest))
         if present := self.image(pinned):
-            progress("The image is present already.")
+            summary("The image is present already.")
             return present
         told = PullProgress()
         with closing(self._pull_events(reference, credentials, seconds)) as events:
             for event in events:
                 if line := told.line(event):
                     progress(line)
-        progress(told.summary())
+        summary(told.summary())
         if image := self.image(pinned):
             return image
         raise ImageUnavailable(

@@ -28,11 +28,14 @@ class GuardedRuntime:
         credentials: RegistryCredentials | None,
         *,
         progress: Callable[[str], None],
+        summary: Callable[[str], None],
         seconds: float,
     ) -> Image:
         """See ``Runtime.pull``."""
         self._hold()
-        return self._runtime.pull(reference, credentials, progress=progress, seconds=seconds)
+        return self._runtime.pull(
+            reference, credentials, progress=progress, summary=summary, seconds=seconds
+        )
 
     def image(self, pinned_or_id: str) -> Image | None:
         """See ``Runtime.image``."""

@@ -1,9 +1,9 @@
 -- One push: refs by compare-and-swap, pushed configs, the operation and its wake-up, or none of it.
--- KEYS[12] the push's outcome; KEYS[13] the operation. ARGV: app id, payload (JSON), operation id,
+-- KEYS[14] the push's outcome; KEYS[15] the operation. ARGV: app id, payload (JSON), operation id,
 -- the wake-up's words. payload: atomic, immediate = [update], reserved = [update],
 -- deploy_ref, seen (the deploy ref's reservations that the push was judged against, JSON or ""),
 -- fields (of the operation, flat), expiry (s).
-local PUSH, OPERATION = KEYS[12], KEYS[13]
+local PUSH, OPERATION = KEYS[14], KEYS[15]
 local app_id, operation = ARGV[1], ARGV[3]
 local payload = cjson.decode(ARGV[2])
 

@@ -1,5 +1,7 @@
--- Append lines to the log of a running operation. KEYS[12] the log. ARGV: fence, lines.
+-- Append to the log of a running operation. KEYS[14] the log. ARGV: fence, then kind and text in turn:
+-- `line`, or `progress`, which the next entry replaces.
 -- Returns 0 when the lease is lost: a worker that was thought dead writes nothing.
 if redis.call('HGET', LEASE, 'fence') ~= ARGV[1] then return 0 end
-for at = 2, #ARGV do redis.call('XADD', KEYS[12], '*', 'line', ARGV[at]) end
+drop_progress(KEYS[14])
+for at = 2, #ARGV, 2 do redis.call('XADD', KEYS[14], '*', ARGV[at], ARGV[at + 1]) end
 return 1

@@ -1,7 +1,8 @@
 -- Cancel an operation: a queued one ends here, a running one is told and ends at its next safe point.
--- KEYS[12] the operation, KEYS[13] its log, KEYS[14] its control list.
--- ARGV: app id, operation id, now (ISO), message. Returns 'ended', 'cancelled' or 'cancelling'.
-local OPERATION, LOG, CONTROL = KEYS[12], KEYS[13], KEYS[14]
+-- KEYS[14] the operation, KEYS[15] its log, KEYS[16] its control list.
+-- ARGV: app id, operation id, now (ISO), message, operation key prefix, how many logs are kept.
+-- Returns 'ended', 'cancelled' or 'cancelling'.
+local OPERATION, LOG, CONTROL = KEYS[14], KEYS[15], KEYS[16]
 local status = redis.call('HGET', OPERATION, 'status')
 if status == 'succeeded' or status == 'failed' then return 'ended' end
 if status == 'running' then
@@ -13,6 +14,7 @@ if status == 'running' then
   return 'cancelling'
 end
 redis.call('LREM', QUEUE, 1, ARGV[2])
-close_operation(ARGV[2], OPERATION, LOG, 'failed', ARGV[4], 'ERROR: ' .. ARGV[4], '1', ARGV[3])
-if redis.call('LLEN', QUEUE) == 0 then redis.call('ZREM', DUE, ARGV[1]) end
+close_operation(ARGV[2], OPERATION, LOG, 'failed', ARGV[4], 'ERROR: ' .. ARGV[4], '1', ARGV[3],
+  ARGV[5], tonumber(ARGV[6]))
+if not next_operation(ARGV[1]) then redis.call('ZREM', DUE, ARGV[1]) end
 return 'cancelled'

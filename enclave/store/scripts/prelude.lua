@@ -1,15 +1,21 @@
--- Shared by every script about one app. KEYS[1..11] are the app's keys in the order of
+-- Shared by every script about one app. KEYS[1..13] are the app's keys in the order of
 -- enclave/store/database.py (app_keys). Scripts run alone, whole, and are written to the append-only
 -- file as one transaction.
 local REFS, CONFIGS, DIRECTORIES, RESERVATIONS = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local QUEUE, LEASE, FENCE, APP, OPERATIONS, RELEASES, DUE =
-  KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
+local QUEUE, LEASE, FENCE, APP, OPERATIONS, RELEASES, DUE, UNTIDY, KEPT_LOGS =
+  KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12], KEYS[13]
 local ZERO = string.rep('0', 40)
 local WAKE_MS = 10000  -- a wake-up that nobody answered for so long is repeated by the reconciler
 
 local function now_ms()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- Have somebody look at the app's queue in `after` milliseconds; reconcilers that sleep are told.
+local function look_again(app_id, after)
+  redis.call('ZADD', DUE, now_ms() + after, app_id)
+  redis.call('PUBLISH', DUE, app_id)
 end
 
 -- Run RQ's own commands, flattened in ARGV from `first`: count of words, words, count of words, …
@@ -20,7 +26,26 @@ local function wake(app_id, first)
     redis.call(unpack(ARGV, at + 1, at + words))
     at = at + words + 1
   end
-  redis.call('ZADD', DUE, now_ms() + WAKE_MS, app_id)
+  look_again(app_id, WAKE_MS)
+end
+
+-- The lease is free: wake a worker if more waits, or come back if containers are left to remove.
+local function free_lease(app_id, first_wake_word)
+  redis.call('DEL', LEASE)
+  if redis.call('LLEN', QUEUE) > 0 then
+    wake(app_id, first_wake_word)
+  elseif redis.call('HEXISTS', UNTIDY, app_id) == 1 then
+    look_again(app_id, WAKE_MS)
+  else
+    redis.call('ZREM', DUE, app_id)
+  end
+end
+
+-- The head of the queue, '0' when only containers are left to remove, nil when all is done.
+local function next_operation(app_id)
+  local head = redis.call('LINDEX', QUEUE, 0)
+  if head then return head end
+  if redis.call('HEXISTS', UNTIDY, app_id) == 1 then return '0' end
 end
 
 -- Call `visit` with every directory of a ref name: refs, refs/heads, refs/heads/a for refs/heads/a/b.
@@ -81,17 +106,33 @@ local function unreserve(ref, operation)
   end
 end
 
+-- A line of progress is shown until the next line comes; no log keeps one.
+local function drop_progress(log)
+  local last = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
+  if last and last[2][1] == 'progress' then redis.call('XDEL', log, last[1]) end
+end
+
+-- Keep the logs of the app's `most` newest ended operations. `prefix` is that of operations' keys.
+local function keep_logs(operation, prefix, most)
+  redis.call('RPUSH', KEPT_LOGS, operation)
+  while redis.call('LLEN', KEPT_LOGS) > most do
+    redis.call('DEL', prefix .. redis.call('LPOP', KEPT_LOGS) .. ':log')
+  end
+end
+
 -- The end of an operation, however it ended: its refs are free, its log is closed with `line`.
 local function close_operation(operation, operation_key, log, status, message, line, cancelled,
-                               ended_at)
+                               ended_at, prefix, most_logs)
   for _, update in ipairs(cjson.decode(redis.call('HGET', operation_key, 'refs'))) do
     unreserve(update.ref, operation)
   end
   redis.call('HSET', operation_key, 'status', status, 'message', message,
     'cancelled', cancelled, 'ended_at', ended_at)
   redis.call('HDEL', operation_key, 'sealed')
+  drop_progress(log)
   if line ~= '' then redis.call('XADD', log, '*', 'line', line) end
   redis.call('XADD', log, '*', 'end', status)
+  keep_logs(operation, prefix, most_logs)
 end
 
 -- Store an operation at the end of the app's queue; wake a worker if the app was idle. If it was

@@ -1,32 +1,40 @@
--- Give the app's lease to one worker: at most one operation of an app runs at a time, in order.
+-- Give the app's lease to one worker: at most one operation of an app runs at a time, in order. With no
+-- operation waiting, the lease is given to remove containers that were left behind (operation 0).
 -- ARGV: holder, lease length (ms), now (ISO), app id, operation key prefix.
--- Returns {'idle'}, {'held'}, or {'run' or 'recover', operation, fence, how often it was taken}.
-local holder, length, started_at = ARGV[1], tonumber(ARGV[2]), ARGV[3]
-local operation = redis.call('LINDEX', QUEUE, 0)
+-- Returns {'idle'}, {'held'}, or {'run', 'recover' or 'tidy', operation, fence, how often it was taken}.
+local holder, length, started_at, app_id = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
+local operation = next_operation(app_id)
 if not operation then
-  redis.call('ZREM', DUE, ARGV[4])
+  redis.call('ZREM', DUE, app_id)
   return { 'idle' }
 end
 local expires = tonumber(redis.call('HGET', LEASE, 'expires') or '0')
-local OPERATION = ARGV[5] .. operation
 if expires > 0 then
   if redis.call('HGET', LEASE, 'holder') == holder then  -- our first answer was lost
+    operation = redis.call('HGET', LEASE, 'operation')
     return { redis.call('HGET', LEASE, 'mode'), operation, redis.call('HGET', LEASE, 'fence'),
-      tonumber(redis.call('HGET', OPERATION, 'takes')) }
+      tonumber(redis.call('HGET', ARGV[5] .. operation, 'takes') or '1') }
   end
-  if expires > now_ms() then return { 'held' } end
   -- After Redis starts, its holders get one lease's time to come back before a lease counts as lost.
-  local uptime = redis.call('INFO', 'server'):match('uptime_in_seconds:(%d+)')
-  if tonumber(uptime) * 1000 < length then return { 'held' } end
+  local uptime = tonumber(redis.call('INFO', 'server'):match('uptime_in_seconds:(%d+)')) * 1000
+  local left = math.max(expires - now_ms(), length - uptime)
+  if left > 0 then
+    look_again(app_id, left)
+    return { 'held' }
+  end
 end
 local fence = redis.call('INCR', FENCE)
-local takes = redis.call('HINCRBY', OPERATION, 'takes', 1)
-local mode = 'recover'
-if redis.call('HGET', OPERATION, 'status') == 'queued' then
-  mode = 'run'
-  redis.call('HSET', OPERATION, 'status', 'running', 'started_at', started_at)
+local mode, takes = 'tidy', 1
+if operation ~= '0' then
+  local OPERATION = ARGV[5] .. operation
+  takes = redis.call('HINCRBY', OPERATION, 'takes', 1)
+  mode = 'recover'
+  if redis.call('HGET', OPERATION, 'status') == 'queued' then
+    mode = 'run'
+    redis.call('HSET', OPERATION, 'status', 'running', 'started_at', started_at)
+  end
 end
 redis.call('HSET', LEASE, 'holder', holder, 'operation', operation, 'fence', fence,
   'mode', mode, 'expires', now_ms() + length)
-redis.call('ZADD', DUE, now_ms() + length, ARGV[4])
+redis.call('ZADD', DUE, now_ms() + length, app_id)
 return { mode, operation, fence, takes }

@@ -1,0 +1,68 @@
+"""Removes containers that nobody counts on: what is left when a worker dies after a release.
+
+Every success says beforehand that it may leave some (``Ending.untidy``), so this never searches;
+``sweep`` does, for what a worker that was thought dead made too late.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+
+from enclave.errors import NotFound, OperationFailed
+from enclave.store import Store
+from enclave.store.leases import Lease
+from worker.lease_keeper import LeaseKeeper
+from worker.live import read_live
+from worker.plan import Placement
+from worker.runtime import LABEL_APP, LABEL_INSTALLATION, Container, Runtime
+from worker.runtime.guarded import GuardedRuntime
+from worker.serve import serve_only
+
+logger = logging.getLogger(__name__)
+
+
+def tidy(store: Store, runtime: Runtime, lease: Lease, keeper: LeaseKeeper) -> None:
+    """Make exactly the app's live release run; free the lease, which was taken for this.
+
+    Raises ``LeaseLost`` or ``StoreUnavailable``: then whoever takes the lease next does it.
+    """
+    app = store.apps.app(lease.app_id)
+    placement, live = Placement(store.installation(), app), read_live(store, app)
+    try:
+        guarded = GuardedRuntime(runtime, keeper.hold)
+        serve_only(guarded, placement, live.release, live.configuration)
+    except OperationFailed as error:
+        logger.warning("app %s is not tidy yet: %s", app.id, error)
+        store.leases.release(lease, tidy=False)
+    else:
+        store.leases.release(lease, tidy=True)
+
+
+def sweep(store: Store, runtime: Runtime) -> int:
+    """Look at every container of this installation, and have the apps tidied that need it.
+
+    Changes nothing itself: whoever has an app's lease does. Returns how many apps were found.
+    """
+    installation = store.installation()
+    present: dict[int, list[Container]] = defaultdict(list)
+    for container in runtime.containers({LABEL_INSTALLATION: installation}):
+        present[int(container.labels[LABEL_APP])].append(container)
+    found = 0
+    for app_id, containers in present.items():
+        if not store.leases.is_busy(app_id) and _differs(store, installation, app_id, containers):
+            logger.warning("containers of app %s are not what its release says: tidying", app_id)
+            store.leases.untidy(app_id)
+            found += 1
+    return found
+
+
+def _differs(store: Store, installation: str, app_id: int, containers: list[Container]) -> bool:
+    try:
+        app = store.apps.app(app_id)
+    except NotFound:
+        logger.warning("there are containers of app %s, which is not known here", app_id)
+        return False
+    release = read_live(store, app).release
+    specs = Placement(installation, app).service_containers(release, {}) if release else []
+    return {spec.name for spec in specs} != {container.name for container in containers}
