@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -91,7 +92,7 @@ class Installation:
         wait_until(self.answers, seconds=_READY_SECONDS, what="the installation did not answer")
 
     def pids(self, part: str) -> list[int]:
-        """Return the process ids of ``receiver``, ``worker`` or ``redis-server``.
+        """Return the process ids of ``receiver``, ``worker`` or ``redis-server``; ``""``: of all.
 
         A worker's work horses count too.
         """
@@ -104,6 +105,27 @@ class Installation:
             for process in Path("/proc").iterdir()
             if process.name.isdigit() and _matches(process, pattern.encode(), data)
         ]
+
+    def workers(self) -> list[int]:
+        """Return the process ids of the workers, without their work horses."""
+        parent = self._child.pid if self._child else 0
+        return [pid for pid in self.pids("worker") if _parent(pid) == parent]
+
+    def horses(self) -> list[int]:
+        """Return the process ids of the work horses, orphans among them."""
+        workers = self.workers()
+        return [pid for pid in self.pids("worker") if pid not in workers]
+
+    def kill_all(self) -> None:
+        """``kill -9`` every process of this installation at once, its supervisor first."""
+        supervisor = [self._child.pid] if self._child else []
+        redis_server = self.pids("redis-server") if (self.data / "redis.pid").exists() else []
+        for pid in [*supervisor, *redis_server, *self.pids("")]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if self._child is not None:
+            self._child.kill()
+            self._child = None
 
     def kill(self, part: str) -> None:
         """``kill -9`` every process of a part; its supervisor starts it again."""
@@ -209,6 +231,14 @@ class Installation:
         if name:
             self._remove_containers(str(name))
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _parent(pid: int) -> int:
+    """Return a process's parent, 0 when it has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def _matches(process: Path, pattern: bytes, data: bytes) -> bool:

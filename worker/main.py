@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 
 import redis
 from rq import Queue, Worker
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from enclave.errors import StoreUnavailable
 from enclave.settings import Settings
 from enclave.store import open_store
-from enclave.store.wakeups import QUEUE_NAME
+from enclave.store.wakeups import JOB, QUEUE_NAME, Wakeups
 from worker.job import SHUTDOWN  # imported before the fork, so that a work horse starts at once
+
+logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 300
 """Between two looks at the whole Engine."""
@@ -22,11 +27,30 @@ def run_worker(settings: Settings) -> None:
 
     The operation that runs then is finished first, or handed back if it has begun nothing.
     """
-    open_store(settings).wakeups.ask_for_sweep(rest_seconds=SWEEP_SECONDS, at_once=True)
+    wakeups = open_store(settings).wakeups
+    wakeups.ask_for_sweep(rest_seconds=SWEEP_SECONDS, at_once=True)
     connection = redis.Redis.from_url(settings.resolved_redis_url)
     queue = Queue(QUEUE_NAME, connection=connection, serializer=JSONSerializer)
-    rq_worker = _Worker([queue], connection=connection, serializer=JSONSerializer)
+    rq_worker = _Worker(
+        [queue],
+        connection=connection,
+        serializer=JSONSerializer,
+        work_horse_killed_handler=lambda job, *_: _look_again(wakeups, job),
+    )
     rq_worker.work(logging_level="WARNING", with_scheduler=False)
+
+
+def _look_again(wakeups: Wakeups, job: Job) -> None:
+    """Repeat the wake-up of a work horse that was killed: it may have died before its lease.
+
+    If it had one, the app is looked at again when that runs out.
+    """
+    if job.func_name != JOB:
+        return
+    try:
+        wakeups.wake(int(job.args[0]))
+    except StoreUnavailable as error:
+        logger.warning("the reconciler will look at app %s: %s", job.args[0], error)
 
 
 class _Worker(Worker):
