@@ -203,6 +203,11 @@ class Installation:
             number = client.hget("enclave:environments:by-handle", environment)
             return int(str(client.hget(f"enclave:environment:{number}:apps", handle)))
 
+    def refs(self, app: str) -> dict[str, str]:
+        """Return the app's stored refs: full name -> 40 digits."""
+        with self.redis() as client:
+            return dict(client.hgetall(f"enclave:app:{self.app_id(app)}:refs"))
+
     def operations(self, app: str) -> list[str]:
         """Return the ids of the app's operations, oldest first."""
         with self.redis() as client:

@@ -65,10 +65,10 @@ def run_next_operation(
     lease = store.leases.take(app_id, holder=holder, seconds=settings.lease_seconds)
     if lease is None:
         return False
-    reached("lease taken")
     points = SafePoints()
     keeper = LeaseKeeper(store.leases, lease, points, seconds=settings.lease_seconds)
     with keeper.keeping():
+        reached("lease taken")
         if lease.tidies:
             try:
                 tidy(store, runtime, lease, keeper)

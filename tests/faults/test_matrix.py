@@ -1,0 +1,42 @@
+"""The fault matrix in short: each victim once, and the riskiest steps. ``scripts/faults`` runs all.
+
+A cell's end was written before it was tried (``testbed/faults/cells.py``). A trial looks at
+everything: operations, verdict, ref, containers, lease, and whether the next operation runs.
+"""
+
+import pytest
+
+from testbed.faults.cells import Step, Victim, cells
+from testbed.faults.platform import ShakyPlatform
+from testbed.faults.trial import Trials
+
+CELLS = [
+    (Victim.RECEIVER, Step.TRANSACTION_SENT),
+    (Victim.WORKER, Step.NEW_STARTED),
+    (Victim.HORSE, Step.LEASE_TAKEN),
+    (Victim.HORSE, Step.OLD_STOPPED),
+    (Victim.HORSE, Step.COMMITTED),
+    (Victim.REDIS, Step.TRANSACTION_SENT),
+    (Victim.REDIS, Step.COMMIT),
+    (Victim.ENGINE, Step.DURING_1),
+    (Victim.ENGINE, Step.NEW_STARTED),
+    (Victim.CLIENT, Step.TRANSACTION_SENT),
+    (Victim.EVERYTHING, Step.TRANSACTION_SENT),
+    (Victim.EVERYTHING, Step.COMMIT),
+]
+
+
+@pytest.fixture(scope="module")
+def trials(platform: ShakyPlatform) -> Trials:
+    return Trials(platform)
+
+
+@pytest.mark.parametrize(("victim", "step"), CELLS)
+def test_a_deploy_ends_as_it_was_written(victim: Victim, step: Step, trials: Trials) -> None:
+    outcome = trials.run(victim, step)
+    assert outcome.passed, "\n".join(outcome.problems)
+
+
+def test_every_victim_is_among_them() -> None:
+    assert {victim for victim, _ in CELLS} == set(Victim)
+    assert set(CELLS) <= set(cells())
