@@ -19,7 +19,7 @@ CELLS = [
     (Victim.REDIS, Step.TRANSACTION_SENT),
     (Victim.REDIS, Step.COMMIT),
     (Victim.ENGINE, Step.DURING_1),
-    (Victim.ENGINE, Step.NEW_STARTED),
+    (Victim.ENGINE, Step.COMMIT),
     (Victim.CLIENT, Step.TRANSACTION_SENT),
     (Victim.EVERYTHING, Step.TRANSACTION_SENT),
     (Victim.EVERYTHING, Step.COMMIT),

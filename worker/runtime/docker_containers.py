@@ -81,6 +81,14 @@ class DockerContainers:
                 return start_failure(error)
         return None
 
+    def set_restart_policy(self, identifier: str, name: str, policy: dict[str, str]) -> None:
+        """Say what the Engine does when the container dies. Raises ``ContainerDied`` if gone."""
+        with self._engine.asked_to(f"set the restart policy of the container {name}") as api:
+            try:
+                api.update_container(identifier, restart_policy=policy)  # type: ignore[arg-type]  # the stub's names lack some
+            except NotFound:
+                raise gone(name) from None
+
     def inspect(self, identifier: str, name: str) -> Container:
         """Return the container as it is now. Raises ``ContainerDied`` if it is gone."""
         found = self._state(identifier, name)

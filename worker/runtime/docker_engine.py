@@ -16,13 +16,16 @@ from enclave.credentials import RegistryCredentials
 from enclave.errors import ContainerDied, StepTimedOut
 from enclave.image import ImageReference
 from worker.runtime import Container, ContainerSpec, Image, attached_output
-from worker.runtime.docker_containers import DockerContainers, gone
+from worker.runtime.docker_containers import DockerContainers
 from worker.runtime.docker_images import DockerImages
 from worker.runtime.engine_connection import EngineConnection
 from worker.runtime.isolated_network import IsolatedNetwork
 from worker.runtime.start_failures import OTHER
 
-_KEPT = {"Name": "unless-stopped"}  # restarted with growing pauses, also after a reboot (SPEC 6.8)
+# Restarted with growing pauses, also after a reboot (SPEC 6.8). Not "unless-stopped": an Engine
+# that was killed stops what it finds running when it is back, and takes it for stopped by hand.
+_KEPT = {"Name": "always"}
+_LEFT = {"Name": "no"}
 
 
 class DockerEngine:
@@ -104,17 +107,17 @@ class DockerEngine:
 
     def keep(self, container: Container) -> None:
         """See ``Runtime.keep``."""
-        with self._engine.asked_to(f"keep the container {container.name} running") as api:
-            try:
-                api.update_container(container.id, restart_policy=_KEPT)  # type: ignore[arg-type]  # the stub's names lack this one
-            except NotFound:
-                raise gone(container.name) from None
+        self._containers.set_restart_policy(container.id, container.name, _KEPT)
         # The policy works from the next death on. One between health check and here is ours.
         if not self._running(container):
             self._start(container.id, container.name)
 
     def stop(self, container: Container, *, seconds: float) -> None:
-        """See ``Runtime.stop``."""
+        """See ``Runtime.stop``. The Engine is told first: it may be restarted at any time."""
+        try:
+            self._containers.set_restart_policy(container.id, container.name, _LEFT)
+        except ContainerDied:
+            return
         with self._engine.asked_to(f"stop the container {container.name}") as api:
             try:
                 api.stop(container.id, timeout=math.ceil(seconds))
@@ -123,6 +126,7 @@ class DockerEngine:
 
     def resume(self, container: Container) -> Container:
         """See ``Runtime.resume``."""
+        self._containers.set_restart_policy(container.id, container.name, _KEPT)
         self._start(container.id, container.name)
         return self._containers.inspect(container.id, container.name)
 
