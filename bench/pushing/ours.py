@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -13,6 +12,7 @@ import httpx
 
 from admin.command import main as enclave_command
 from bench.pushing.listening import listens_on
+from bench.pushing.private_redis import start_redis
 from bench.pushing.servers import BRANCH, Target, Transport
 from enclave.people import Role, User
 from enclave.settings import Settings
@@ -47,7 +47,7 @@ class OurServer:
         self._receivers: list[Child] = []
         self._number_of_receivers = receivers
         try:
-            self._others.append(self._start_redis())
+            self._others.append(start_redis(directory, self._settings.redis_socket))
             self._start_receivers()
             if "housekeeper" in enclave_command.commands:
                 self._others.append(self._start("housekeeper"))
@@ -114,26 +114,6 @@ class OurServer:
 
     def _http_url(self, app: str, token: str) -> str:
         return f"http://bench:{token}@127.0.0.1:{self._settings.http_port}/{app}.git"
-
-    def _start_redis(self) -> Child:
-        folder = self._directory / "redis"
-        folder.mkdir()
-        socket = str(self._settings.redis_socket)
-        redis = Child(
-            [
-                *("redis-server", "--port", "0", "--unixsocket", socket, "--dir", str(folder)),
-                *("--save", "", "--appendonly", "yes", "--appendfsync", "always"),
-            ],
-            log=self._directory / "redis.log",
-        )
-        ping = ["redis-cli", "-s", socket, "ping"]
-
-        def answers() -> bool:
-            answer = subprocess.run(ping, capture_output=True, check=False, timeout=_READY_SECONDS)
-            return answer.stdout == b"PONG\n"
-
-        redis.wait_ready(answers, seconds=_READY_SECONDS)
-        return redis
 
     def _start_receivers(self) -> None:
         ports = self._settings.http_port, self._settings.ssh_port
