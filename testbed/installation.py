@@ -92,7 +92,8 @@ class Installation:
         wait_until(self.answers, seconds=_READY_SECONDS, what="the installation did not answer")
 
     def pids(self, part: str) -> list[int]:
-        """Return the process ids of ``receiver``, ``worker`` or ``redis-server``; ``""``: of all.
+        """Return the process ids of ``receiver``, ``housekeeper``, ``worker`` or ``redis-server``; of all
+        for ``""``.
 
         A worker's work horses count too.
         """
