@@ -1,0 +1,5 @@
+"""The job of the reference."""
+
+
+def nothing() -> None:
+    """Do nothing."""
