@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import redis
 from rq import Queue, Worker
 from rq.serializers import JSONSerializer
 
 import receiver.repacking  # noqa: F401 -- imported before the fork, so that a job starts at once
 from enclave.settings import Settings
+from enclave.store.database import connection_of_worker
 from enclave.store.repacks import REPACKS_QUEUE
 
 
 def run_housekeeper(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT; what runs then is finished first."""
-    connection = redis.Redis.from_url(settings.resolved_redis_url)
+    connection = connection_of_worker(settings.resolved_redis_url)
     queue = Queue(REPACKS_QUEUE, connection=connection, serializer=JSONSerializer)
     worker = Worker([queue], connection=connection, serializer=JSONSerializer)
     worker.work(logging_level="WARNING", with_scheduler=False)

@@ -92,10 +92,9 @@ class Installation:
         wait_until(self.answers, seconds=_READY_SECONDS, what="the installation did not answer")
 
     def pids(self, part: str) -> list[int]:
-        """Return the process ids of ``receiver``, ``housekeeper``, ``worker`` or ``redis-server``; of all
-        for ``""``.
+        """Return the process ids of ``receiver``, ``housekeeper``, ``worker`` or ``redis-server``.
 
-        A worker's work horses count too.
+        ``""`` stands for all. A worker's work horses count too.
         """
         if part == "redis-server":  # it overwrites its own command line and environment
             return [int((self.data / "redis.pid").read_text())]

@@ -1,5 +1,6 @@
 """The store's transitions, each against a real Redis (DESIGN 3.5, 4; invariants 1, 3, 4 and 6)."""
 
+import asyncio
 import threading
 import uuid
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from enclave.people import Role, User
 from enclave.pushed_config import PushedConfig
 from enclave.store import Store
 from enclave.store import keys as store_keys
+from enclave.store.database import connection_of_worker
 from enclave.store.leases import Ending, Lease
 from enclave.store.pushes import PushOutcome, PushRequest
 from enclave.store.wakeups import JOB, QUEUE_NAME
@@ -480,6 +482,26 @@ class TestLogs:
             store.leases.finish(lease, FAILED)
             last = [follower.result(timeout=30)[-1] for follower in followers]
         assert {entry.end for entry in last if entry} == {OperationStatus.FAILED}
+
+
+class TestConnections:
+    def test_none_reads_the_metadata_of_redis_py(
+        self, store: Store, redis_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def read() -> str:
+            pytest.fail("it costs 2 ms at each connection, and every operation makes several")
+
+        async def ping() -> None:
+            async with store.database.asynchronous() as client:
+                await client.ping()
+
+        monkeypatch.setattr("redis.utils.get_lib_version", read)
+        store.database.redis.ping()
+        store.database.raw.ping()
+        assert store.database.answers(seconds=10)
+        asyncio.run(ping())
+        with connection_of_worker(redis_url) as client:
+            client.ping()
 
 
 class TestSecrets:

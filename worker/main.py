@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import signal
 
-import redis
 from rq import Queue, Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
@@ -13,6 +12,7 @@ from rq.serializers import JSONSerializer
 from enclave.errors import StoreUnavailable
 from enclave.settings import Settings
 from enclave.store import open_store
+from enclave.store.database import connection_of_worker
 from enclave.store.wakeups import JOB, QUEUE_NAME, Wakeups
 from worker.job import SHUTDOWN  # imported before the fork, so that a work horse starts at once
 
@@ -29,7 +29,7 @@ def run_worker(settings: Settings) -> None:
     """
     wakeups = open_store(settings).wakeups
     wakeups.ask_for_sweep(rest_seconds=SWEEP_SECONDS, at_once=True)
-    connection = redis.Redis.from_url(settings.resolved_redis_url)
+    connection = connection_of_worker(settings.resolved_redis_url)
     queue = Queue(QUEUE_NAME, connection=connection, serializer=JSONSerializer)
     rq_worker = _Worker(
         [queue],
