@@ -1,14 +1,18 @@
 """What commands print: lines, cuts, secrets, and more of it than a log takes."""
 
 import tracemalloc
+from base64 import b64encode, urlsafe_b64encode
 
+import jwt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from enclave.app import AppSecrets
+from enclave.credentials import RegistryCredentials
 from worker.command_output import CommandOutput, OutputBudget
 from worker.plain_text import plain_text
-from worker.redaction import MASK, Redactor
+from worker.redaction import MASK, Redactor, secrets_of
 
 CUT = 8192
 CUT_MARK = "-- cut --"
@@ -122,6 +126,34 @@ class TestCommandOutput:
         data = (secret * count + secret[:tail]).encode()
         lines = Kept(secret).take(data, secret[tail:].encode())
         assert "".join(lines) == MASK * (count + 1)
+
+    @pytest.mark.parametrize("before", [0, CUT - 100, CUT - 1, 2 * CUT - 300])
+    @pytest.mark.parametrize("size", [1, 37, 4096, 1 << 20])
+    def test_a_token_across_chunks_and_cuts(self, before: int, size: int) -> None:
+        claims = {f"role-{number}": "a group of people" for number in range(100)}
+        token = jwt.encode(claims, "k" * 64, "HS512")
+        data = ("x" * before + f" {token} " + "y" * CUT).encode()
+        lines = Kept().take(*(data[at : at + size] for at in range(0, len(data), size)))
+        assert "".join(lines) == "x" * before + f" {MASK} " + "y" * CUT
+
+    @pytest.mark.parametrize("urlsafe", [True, False])
+    def test_a_pair_of_user_and_password_across_chunks(self, *, urlsafe: bool) -> None:
+        """As a tool prints it that is asked to show the headers it sends."""
+        credentials = RegistryCredentials("example.com", "robot", "p~?>w/rd+§ and more")
+        secrets = secrets_of(AppSecrets(credentials=credentials))
+        encode = urlsafe_b64encode if urlsafe else b64encode
+        pair = encode(f"robot:{credentials.password}".encode())
+        line = b"Authorization: Basic " + pair
+        for at in range(len(line)):
+            (said,) = Kept(*secrets).take(line[:at], line[at:])
+            assert said.rstrip("=") == f"Authorization: Basic {MASK}"
+
+    def test_the_configurations_marked_values_across_chunks(self) -> None:
+        secrets = secrets_of(
+            AppSecrets({"MY_API_KEY": "sk-live-0123456789", "PORT": "12345678", "URL": "a://b:c@d"})
+        )
+        said = Kept(*secrets).take(b"sk-live-", b"0123456789 12345678 a://b:c@d sk-live-\n")
+        assert said == [f"{MASK} 12345678 a://b:c@d sk-live-"]
 
     def test_a_secret_that_goes_on_as_a_longer_one(self) -> None:
         longer = SECRET + "-and-more-of-it"

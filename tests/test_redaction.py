@@ -1,13 +1,19 @@
 """What no log may show (SPEC 7)."""
 
+import time
 from base64 import b64encode, urlsafe_b64encode
 
+import jwt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from enclave.app import AppSecrets
 from enclave.credentials import RegistryCredentials
+from enclave.people import User
+from enclave.store import Store
+from enclave.tokens import issue_token, sign_log_url
+from worker.plain_text import plain_text
 from worker.redaction import MASK, Redactor, secrets_of
 
 PASSWORD = "p~?>w/rd+§"
@@ -132,3 +138,51 @@ def test_no_secret_ever_passes(secrets: list[str], before: str, after: str) -> N
     for secret in secrets:
         line = Redactor(secrets).redact(f"{before}{secret}{after}")
         assert not any(each in line for each in secrets)
+
+
+def test_our_own_tokens_are_masked(store: Store) -> None:
+    user = User(1, "me@example.com", "2026-01-01T00:00:00.000Z")
+    access = issue_token(store, user, url="http://h", seconds=60, scope="manage").access_token
+    for token in (access, sign_log_url(store, 7)):
+        assert Redactor([]).redact(f"curl -H 'Bearer {token}'") == f"curl -H 'Bearer {MASK}'"
+
+
+@pytest.mark.parametrize("claims", [1, 20, 150])
+@pytest.mark.parametrize("extra", [{}, {"kid": "k" * 40, "x5t": "t" * 28}])
+def test_tokens_of_others_are_masked(claims: int, extra: dict[str, str]) -> None:
+    """Whatever they claim: with many roles, the middle part has thousands of characters."""
+    payload = {f"role-{number}": "a group of people" for number in range(claims)}
+    token = jwt.encode(payload, "k" * 64, "HS512", headers=extra)
+    line = Redactor([]).redact(f"token={token}&x")
+    assert line == f"token={MASK}&x"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "eyJ",
+        "eyJ.eyJ.x",
+        "a.b.c",
+        "eyJhbGciOi.txt",
+        "https://example.com/eyJ0eXAiOiJKV1Qi",
+        "1.2.3",
+    ],
+)
+def test_what_only_resembles_a_token_stays(text: str) -> None:
+    assert Redactor([]).redact(text) == text
+
+
+@pytest.mark.parametrize("unit", ["eyJ", "eyJaaaaaaaa.", "eyJaaaaaaaa.eyJ", "hunter2"])
+def test_a_megabyte_of_beginnings_takes_no_time(unit: str) -> None:
+    text = unit * ((1 << 20) // len(unit))
+    began = time.process_time()
+    Redactor([VALUE]).redact(text)
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("odd", ["\u202e", "\ufeff", "\x1b[1m", "\x7f", "\x0b", "\u2028"])
+def test_a_secret_that_holds_what_no_line_shows_is_hidden(odd: str) -> None:
+    """A line is made plain before it is redacted, and so are the secrets."""
+    redactor = Redactor(secrets_of(AppSecrets({"TOKEN": f"hun{odd}ter2hun{odd}ter2"})))
+    shown = plain_text(f"<hun{odd}ter2hun{odd}ter2>")
+    assert redactor.redact(shown) == f"<{MASK}>"

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from enclave.app import AppSecrets
 from enclave.credentials import RegistryCredentials
+from worker.plain_text import plain_text
 
 MASK = "[redacted]"
 
@@ -16,9 +17,11 @@ _MIN_LENGTH = 8
 _SECRET_NAME = re.compile(
     r"PASSW|SECRET|TOKEN|PRIVATE|CREDENTIAL|(^|_)(API|ACCESS|AUTH)?_?KEY($|_)"
 )
-# A JSON web token, ours or somebody else's: a bearer of it may act (RFC 7519).
-_BEARER = r"eyJ[A-Za-z0-9_-]{8,1000}\.eyJ[A-Za-z0-9_-]{8,2000}\.[A-Za-z0-9_-]{16,700}"
-_LONGEST_BEARER = 4096
+_LINE_BREAKS = re.compile(r"[\r\n]+")
+# A JSON web token, ours or somebody else's: a bearer of it may act (RFC 7519). Few servers take
+# headers of more than 8 KB, so few tokens are longer.
+_BEARER = r"eyJ[A-Za-z0-9_-]{8,2000}+\.eyJ[A-Za-z0-9_-]{8,8000}+\.[A-Za-z0-9_-]{16,700}+"
+_LONGEST_BEARER = 10_708
 _PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:([^/\s@]+)@")
 
 
@@ -65,18 +68,19 @@ def _secret_values(configuration: Mapping[str, str]) -> set[str]:
 
 def _long_lines(value: str) -> list[str]:
     """Return the lines of a value that are long enough: a log shows it line by line."""
-    lines = [line.strip() for line in value.splitlines()]
+    lines = [plain_text(line).strip() for line in _LINE_BREAKS.split(value)]
     return [line for line in lines if len(line) >= _MIN_LENGTH]
 
 
 class Redactor:
-    """Replaces secrets in a line, and tokens of anybody's.
+    """Replaces secrets in a line of plain text, and tokens of anybody's.
 
     Longer ones first, so that none leaves a recognisable rest. ``longest`` is in characters.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        texts = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
+        plain = {plain_text(secret) for secret in secrets} - {""}
+        texts = sorted(plain, key=len, reverse=True)
         self._pattern = re.compile("|".join([*map(re.escape, texts), _BEARER]))
         self.longest = max(len(texts[0]) if texts else 0, _LONGEST_BEARER)
 
