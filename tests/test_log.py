@@ -26,12 +26,14 @@ class KeptLogs:
     def __init__(self, error: Exception | None = None) -> None:
         self.batches: list[list[str]] = []
         self.progress: list[str] = []
+        self.names: list[str] = []
         self.error = error
         self.may_go_on = threading.Event()
         self.may_go_on.set()
 
-    def append(self, _lease: Lease, lines: Sequence[str], *, progress: str) -> None:
+    def append(self, _lease: Lease, lines: Sequence[str], *, progress: str, batch: str) -> None:
         self.may_go_on.wait(10)
+        self.names.append(batch)
         if self.error is not None:
             raise self.error
         self.batches.append(list(lines))
@@ -169,6 +171,20 @@ class TestOperationLog:
             log.flush()
         log.close()
         assert logs.lines == []
+
+    def test_what_a_store_may_have_taken_is_sent_again_under_its_name(self) -> None:
+        logs = KeptLogs(StoreUnavailable("away"))
+        log = log_over(logs)
+        log.info("a")
+        wait_until(lambda: len(logs.names) > 2, seconds=5, what="it was not sent again")
+        logs.error = None
+        log.flush()
+        log.info("b")
+        log.close()
+        assert logs.lines == ["INFO: a", "INFO: b"]
+        *again, last = logs.names
+        assert len(set(again)) == 1
+        assert last not in again
 
     def test_a_store_that_takes_too_long_is_not_called_written(
         self, monkeypatch: pytest.MonkeyPatch

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from worker.redaction import Redactor
 
 _MAX_BATCH = 1000  # lines
 _AWAY_SECONDS = 60.0  # a store may be away, being restarted
+_AGAIN_SECONDS = 0.2
 _FLUSH_SECONDS = 90.0
 _WAITING_LINES = 5000  # said and not yet stored; whoever says more waits
 
@@ -149,15 +151,16 @@ class OperationLog:
         progress = said[-1].text if isinstance(said[-1], _Progress) else ""
         if not lines and not progress:
             return
-        deadline = time.monotonic() + _AWAY_SECONDS
+        name, deadline = uuid.uuid4().hex, time.monotonic() + _AWAY_SECONDS
         while True:
             try:
-                self._logs.append(self._lease, lines, progress=progress)
+                self._logs.append(self._lease, lines, progress=progress, batch=name)
                 return
             except StoreUnavailable as error:
                 if time.monotonic() > deadline:
                     self._error = error
                     return
+                time.sleep(_AGAIN_SECONDS)  # one that can only be read refuses at once
             except EnclaveError as error:
                 self._error = error
                 return

@@ -91,7 +91,7 @@ def queue(app_id: int) -> str:
 
 
 def lease(app_id: int) -> str:
-    """Hash: holder (token), operation, fence, expires (ms)."""
+    """Hash: holder (token), operation, fence, mode, expires (ms), batch (the last, of its log)."""
     return f"{_ROOT}:app:{app_id}:lease"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -62,15 +63,19 @@ class Logs:
         self._database = database
         self._redis = database.redis
 
-    def append(self, lease: Lease, lines: Sequence[str], *, progress: str = "") -> None:
+    def append(
+        self, lease: Lease, lines: Sequence[str], *, progress: str = "", batch: str = ""
+    ) -> None:
         """Append lines, in one write, and a line of progress that the next write replaces.
 
+        ``batch`` names this write, so that it can be asked for again when its answer was lost.
         Raises ``LeaseLost``.
         """
         script_keys = [*app_keys(lease.app_id), keys.operation_log(lease.operation_id)]
         entries = [word for line in lines for word in ("line", line)]
         entries += ["progress", progress] if progress else []
-        require_lease(self._database.run("append_log", script_keys, [lease.fence, *entries]))
+        arguments = [lease.fence, batch or uuid.uuid4().hex, *entries]
+        require_lease(self._database.run("append_log", script_keys, arguments))
 
     def is_kept(self, operation_id: int) -> bool:
         """Whether the log is still there; one of an operation that has not begun is not yet."""
