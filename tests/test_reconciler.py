@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rq import Queue
+from rq.serializers import JSONSerializer
 
 from enclave.app import App
 from enclave.changes import Changes
@@ -66,6 +68,44 @@ def test_a_lost_wake_up_is_repeated_once_each_time_it_is_overdue(store: Store, a
         assert wakeups(store) == 1
         assert reconcile(store) == 0
         lose_wakeups(store)
+
+
+def test_an_app_whose_wake_up_still_waits_is_looked_at_later(store: Store, app: App) -> None:
+    """All workers are busy: another wake-up would only be in the way."""
+    environment = store.apps.environment(app.environment_id)
+    other = store.apps.create(environment, "other")
+    for each in (app, other):
+        submit(store, each)
+    assert store.wakeups.waiting() == {app.id, other.id}
+    for _ in range(3):
+        let_time_pass(store, app)
+        assert reconcile(store) == 0
+        assert wakeups(store) == 2
+        assert store.due.overdue() == []
+    lose_wakeups(store)
+    store.wakeups.wake(other.id)
+    for each in (app, other):
+        let_time_pass(store, each)
+    assert reconcile(store) == 1
+    assert store.wakeups.waiting() == {app.id, other.id}
+
+
+def test_a_wake_up_is_waited_for_until_a_worker_takes_it(store: Store, app: App) -> None:
+    assert store.wakeups.waiting() == set()
+    store.wakeups.ask_for_sweep(rest_seconds=60)  # for no app
+    submit(store, app)
+    assert store.wakeups.waiting() == {app.id}
+    queue = Queue(QUEUE_NAME, connection=store.database.raw, serializer=JSONSerializer)
+    for job in queue.get_job_ids():
+        queue.remove(job)
+    assert store.wakeups.waiting() == set()
+
+
+def test_an_app_that_is_idle_by_now_is_not_put_on_the_list_by_postponing(
+    store: Store, app: App
+) -> None:
+    store.due.postpone(app.id)
+    assert store.due.next_in() is None
 
 
 def test_every_overdue_app_is_woken(store: Store, app: App) -> None:
