@@ -1,0 +1,105 @@
+"""An Engine in memory, for what is not about Docker: who may touch which container, and when."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from enclave.credentials import RegistryCredentials
+from enclave.errors import ContainerDied
+from enclave.image import ImageReference
+from worker.runtime import Container, ContainerSpec, Image
+
+
+class Engine:
+    """Containers in memory. ``on[CALL, THREAD]`` runs before a call made by that worker."""
+
+    def __init__(self) -> None:
+        self.all: dict[str, Container] = {}
+        self.on: dict[tuple[str, str], Callable[[], None]] = {}
+        self._numbers = itertools.count(1)
+        self._lock = threading.RLock()
+
+    def running(self) -> list[str]:
+        return sorted(each.image_id for each in self.all.values() if each.running)
+
+    def _call(self, name: str) -> None:
+        self.on.get((name, threading.current_thread().name), lambda: None)()
+
+    def resolve(self, reference: ImageReference, credentials: RegistryCredentials | None) -> str:
+        self._call("resolve")
+        return "sha256:" + "a" * 64
+
+    def pull(
+        self,
+        reference: ImageReference,
+        *_: object,
+        progress: object,
+        summary: object,
+        seconds: float,
+    ) -> Image:
+        self._call("pull")
+        return Image(str(reference), f"id of {reference.path}", (), ("serve",))
+
+    def image(self, pinned_or_id: str) -> Image | None:
+        return None
+
+    def run(self, spec: ContainerSpec, *, output: Callable[[bytes], None], seconds: float) -> int:
+        container = self._make(spec)
+        self._call("run")
+        return 137 if self.all.pop(container.id, None) is None else 0
+
+    def start(self, spec: ContainerSpec) -> Container:
+        self._call("start")
+        return self._make(spec)
+
+    def settle(self, container: Container, *, seconds: float) -> None:
+        self._call("settle")
+        if container.id not in self.all:
+            raise ContainerDied("it is gone")
+
+    def keep(self, container: Container) -> None:
+        self._call("keep")
+
+    def stop(self, container: Container, *, seconds: float) -> None:
+        self._call("stop")
+        with self._lock:
+            if container.id in self.all:
+                self.all[container.id] = replace(container, running=False)
+
+    def resume(self, container: Container) -> Container:
+        self._call("resume")
+        self.all[container.id] = replace(container, running=True)
+        return self.all[container.id]
+
+    def remove(self, container: Container) -> None:
+        self._call("remove")
+        self.all.pop(container.id, None)
+
+    def containers(self, labels: Mapping[str, str]) -> list[Container]:
+        self._call("containers")
+        with self._lock:
+            found = list(self.all.values())
+        return [each for each in found if labels.items() <= dict(each.labels).items()]
+
+    def tail(self, container: Container, *, lines: int) -> list[str]:
+        return []
+
+    def _make(self, spec: ContainerSpec) -> Container:
+        with self._lock:
+            identifier = str(next(self._numbers))
+            made = Container(identifier, spec.name, spec.labels, True, spec.image_id)
+            self.all[identifier] = made
+            return made
+
+
+def hold_up(reached: threading.Event, until: threading.Event) -> Callable[[], None]:
+    """Say that a call was reached, and hold it up."""
+
+    def wait() -> None:
+        reached.set()
+        until.wait(20)
+
+    return wait
