@@ -67,6 +67,8 @@ class _Follower:
                 self._report.keep_alive()
                 if self._waiting:
                     return False
+                if self._is_gone():
+                    return True
                 continue
             if entry.end is not None:
                 return True
@@ -76,3 +78,11 @@ class _Follower:
                 self._report.say([entry.line])
             self._shown = entry.id
         raise AssertionError("a log ends with its end")
+
+    def _is_gone(self) -> bool:
+        """Say so if the log is not kept any more: its end came while the client took nothing."""
+        store, number = self._store, self._operation_id
+        if not store.operations.operation(number).status.ended or store.logs.is_kept(number):
+            return False
+        self._report.say([f"WARN: The log of operation {number} is not kept any more."])
+        return True
