@@ -1,7 +1,6 @@
 """The ``aptible`` command as people run it: a process of its own, against the API over loopback."""
 
 import json
-import os
 import shlex
 import signal
 import socket
@@ -15,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from terminal import SECONDS, Terminal
 
 from enclave.app import App, AppSecrets, AppState, Service
 from enclave.changes import Changes, changed_secrets, changed_state
@@ -41,58 +41,6 @@ from toolbelt.remotes import app_of_url
 from toolbelt.tokens import read_lifetime
 
 A = "a" * 40
-SECONDS = 30
-START = "import sys; from toolbelt.command import main; sys.argv[0] = 'aptible'; main()"
-
-
-class Terminal:
-    """Someone's shell: a home, a working directory, and ``aptible``."""
-
-    def __init__(self, home: Path, api_root: str) -> None:
-        self.directory = home
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(home),
-            "PYTHONPATH": str(Path(__file__).parent.parent),
-            "APTIBLE_API_ROOT_URL": api_root,
-        }
-
-    def start(self, command: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [sys.executable, "-c", START, *shlex.split(command)],
-            cwd=self.directory,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, command: str, stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
-        done = subprocess.run(
-            [sys.executable, "-c", START, *shlex.split(command)],
-            cwd=self.directory,
-            env=self.environment,
-            input=stdin if stdin is not None else "",
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        return done
-
-    def says(self, command: str) -> str:
-        done = self.run(command)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def refuses(self, command: str) -> str:
-        done = self.run(command)
-        assert done.returncode == 1, (done.stdout, done.stderr)
-        assert done.stdout == ""
-        assert len(done.stderr.splitlines()) <= 2
-        return done.stderr.strip()
 
 
 @pytest.fixture
