@@ -11,6 +11,7 @@ import subprocess
 import sys
 import termios
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from testbed.processes import wait_until
@@ -20,10 +21,22 @@ START = "import sys; from toolbelt.command import main; sys.argv[0] = 'aptible';
 
 
 class Screen:
-    """The terminal that a command writes to. ``written`` is all that it wrote, as it came."""
+    """A command on a terminal. ``written`` is all that it wrote there, as it came."""
 
-    def __init__(self, process: subprocess.Popen[bytes], descriptor: int) -> None:
-        self._process, self._descriptor = process, descriptor
+    def __init__(
+        self, command: Sequence[str], *, cwd: Path, environment: Mapping[str, str], columns: int
+    ) -> None:
+        self._descriptor, far = pty.openpty()
+        fcntl.ioctl(far, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        self._process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env={**environment, "TERM": "xterm"},
+            stdin=subprocess.DEVNULL,
+            stdout=far,
+            stderr=far,
+        )
+        os.close(far)
         self._bytes = b""
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -79,18 +92,12 @@ class Terminal:
 
     def start_on_a_screen(self, command: str, *, columns: int = 80) -> Screen:
         """Start a command whose standard output is a terminal."""
-        near, far = pty.openpty()
-        fcntl.ioctl(far, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        process = subprocess.Popen(
+        return Screen(
             [sys.executable, "-c", START, *shlex.split(command)],
             cwd=self.directory,
-            env={**self.environment, "TERM": "xterm"},
-            stdin=subprocess.DEVNULL,
-            stdout=far,
-            stderr=subprocess.PIPE,
+            environment=self.environment,
+            columns=columns,
         )
-        os.close(far)
-        return Screen(process, near)
 
     def run(self, command: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(

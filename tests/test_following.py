@@ -143,8 +143,9 @@ class TestOnATerminal:
         store.logs.append(lease, ["begun"])
         store.leases.finish(lease, FAILED)
         assert screen.ends() == 1
-        assert screen.written.count("\n") == 3  # what it waits for, what it says, how it ends
-        assert screen.written.endswith(f"{CLEAR}begun\nERROR: it broke\n")
+        assert screen.written.count("\n") == 4  # what it waits for, what it says, how it ends
+        failed = f"Operation #{second.id} failed."
+        assert screen.written.endswith(f"{CLEAR}begun\nERROR: it broke\n{failed}\n")
 
 
 class TestInAPipe:
