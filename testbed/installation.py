@@ -253,3 +253,11 @@ def _matches(process: Path, pattern: bytes, data: bytes) -> bool:
         return pattern in command and data in (process / "environ").read_bytes()
     except OSError:  # it ended meanwhile
         return False
+
+
+def _parent(pid: int) -> int:
+    """Return the parent's process id, 0 when there is no such process any more."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
