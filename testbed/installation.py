@@ -116,6 +116,12 @@ class Installation:
         workers = self.workers()
         return [pid for pid in self.pids("worker") if pid not in workers]
 
+    def work_horses(self) -> dict[int, int]:
+        """Return the workers' children that run an operation now, each with its worker's id."""
+        workers = self.pids("worker")
+        parents = {pid: _parent(pid) for pid in workers}
+        return {pid: parent for pid, parent in parents.items() if parent in workers}
+
     def kill_all(self) -> None:
         """``kill -9`` every process of this installation at once, its supervisor first."""
         supervisor = [self._child.pid] if self._child else []
@@ -253,11 +259,3 @@ def _matches(process: Path, pattern: bytes, data: bytes) -> bool:
         return pattern in command and data in (process / "environ").read_bytes()
     except OSError:  # it ended meanwhile
         return False
-
-
-def _parent(pid: int) -> int:
-    """Return the parent's process id, 0 when there is no such process any more."""
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return 0

@@ -16,7 +16,7 @@ _ARRIVAL_SECONDS = 30
 
 
 class Gate:
-    """``with Gate(registry) as gate:`` forwards ``gate.address`` to the registry, once open."""
+    """``with Gate(registry) as gate:`` forwards ``gate.address`` to the registry while open."""
 
     def __init__(self, registry: PrivateRegistry) -> None:
         self._registry = registry
@@ -35,6 +35,11 @@ class Gate:
     def open(self) -> None:
         """Let pass who waits, and all who come."""
         self._open.set()
+
+    def close(self) -> None:
+        """Hold up who comes from now on."""
+        self._open.clear()
+        self._arrived = 0
 
     def wait_for_somebody(self) -> None:
         """Return when somebody stands before it."""
