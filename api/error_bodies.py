@@ -12,7 +12,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from enclave.errors import EnclaveError, NotFound, StoreUnavailable, Unauthenticated
+from enclave.errors import (
+    EnclaveError,
+    NotFound,
+    StoreRefused,
+    StoreUnavailable,
+    Unauthenticated,
+)
 
 _LOG = logging.getLogger("enclave.api")
 _UNKNOWN = "There is no such resource, or you may not see it."
@@ -45,13 +51,20 @@ def install_error_bodies(api: FastAPI) -> None:
 def _enclave_error(request: Request, error: EnclaveError) -> JSONResponse:
     if isinstance(error, StoreUnavailable):
         _LOG.error("%s", error)
-        return error_response(error.status, error.code, _LATER)
+        message = _later(error) if isinstance(error, StoreRefused) else _LATER
+        return error_response(error.status, error.code, message)
     if error.status >= 500:
         return internal_error(error, f"{request.method} {request.url.path}")
     headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else None
     # What does not exist and what may not be seen are told in the same words (invariant 7).
     message = _UNKNOWN if isinstance(error, NotFound) else str(error)
     return error_response(error.status, error.code, message, headers)
+
+
+def _later(refused: StoreRefused) -> str:
+    """Say what is wrong with the store; such an error quotes nothing of it."""
+    why = str(refused)
+    return f"{why[:1].upper()}{why[1:]}: try again later, or tell the server's operator."
 
 
 def _validation_error(_request: Request, error: RequestValidationError) -> JSONResponse:

@@ -24,6 +24,7 @@ EnclaveError
 ├── UnsupportedMediaType            the request's body is of another type than the URL takes
 ├── TooManyRequests                 more at a time, or more failures, than is served
 ├── OperationFailed                 a step of an operation failed; the log says this sentence
+│   ├── EngineUnavailable           the Engine did not answer: what it was asked it may yet do
 │   ├── ImageUnavailable            the registry or the Engine could not give the image
 │   ├── CommandFailed               a before_release command
 │   ├── ContainerDied               a container of the new release did not stay up
@@ -221,6 +222,10 @@ class OperationFailed(EnclaveError):
     """A step of an operation failed. The message becomes the log's ERROR line."""
 
     code = "operation_failed"
+
+
+class EngineUnavailable(OperationFailed):
+    """The Docker Engine did not answer; what it was asked to do it may have done, or do yet."""
 
 
 class ImageUnavailable(OperationFailed):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import threading
 import uuid
@@ -22,6 +23,7 @@ from enclave.store import Store
 from receiver.fetch import Fetch
 from receiver.packs import packs
 from receiver.push import Push, advertise
+from receiver.quarantine import DISK_FULL
 from receiver.report import Report
 from receiver.repository import AppRepository, ensure_repository
 from receiver.slots import Slots
@@ -44,6 +46,7 @@ _STORE_LOST = (
     "the server lost its store; whether this push holds is not known. "
     "Push again: it tells the truth."
 )
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FETCH_GRACE_SECONDS = 20.0  # git may count objects for so long, and send nothing
 _NOT_FOLLOWED = "the deploy goes on without you. Push again to see its log, or what became of it."
 
@@ -129,9 +132,11 @@ class Conversations:
             _say_goodbye(report, _STORE_LOST if report.in_doubt else STORE_AWAY)
         except TooManyRequests as error:
             _say_goodbye(report, f"{error}: {_NOT_FOLLOWED}" if report.in_doubt else str(error))
-        except Exception:  # the outermost frame of this thread
+        except Exception as error:  # the outermost frame of this thread
             logger.exception("%s %s of %s failed", *told)
-            _say_goodbye(report, f"internal error {request.id}: tell the server's operator")
+            full = isinstance(error, OSError) and error.errno in _NO_ROOM
+            internal = f"internal error {request.id}: tell the server's operator"
+            _say_goodbye(report, DISK_FULL if full else internal)
         finally:
             wire.finish()
         if request.service is GitService.RECEIVE_PACK:

@@ -24,7 +24,8 @@ from receiver.wire import Wire
 INCOMING = "incoming-"
 """The beginning of a quarantine's name."""
 
-_DISK_FULL = "the server's disk is almost full: tell its operator"
+DISK_FULL = "the server's disk is almost full: tell its operator"
+"""What a client is told, whichever write it was that had no room."""
 
 
 class Quarantine:
@@ -97,7 +98,7 @@ class Quarantine:
 
         def look() -> None:  # others fill the disk, too
             if self._room(settings) <= 0:
-                raise PushRefused(_DISK_FULL)
+                raise PushRefused(DISK_FULL)
 
         look()
         room = self._room(settings)
@@ -109,7 +110,7 @@ class Quarantine:
             if self._room(settings) <= 0 or (
                 room < settings.push_bytes and "maximum allowed size" in str(refusal)
             ):
-                raise PushRefused(_DISK_FULL) from refusal
+                raise PushRefused(DISK_FULL) from refusal
             raise
         for pack in packs(self.path):
             size = larger_than(pack, settings.push_object_bytes)

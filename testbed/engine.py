@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -99,6 +101,15 @@ class PrivateEngine:
         if self._child is not None:
             self._child.stop(seconds=30)
         self._serve()
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Within the block it accepts connections and answers nothing; its containers run on."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
 
     def answers(self) -> bool:
         """Tell whether it answers a ping now."""

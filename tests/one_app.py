@@ -58,4 +58,5 @@ class OneApp:
 
     def lose_lease(self) -> None:
         """Let the lease run out, as if its worker had been frozen."""
-        self.store.database.redis.hset(keys.lease(self.app.id), "expires", 1)
+        lost = {"expires": 1, "doubted": 1}
+        self.store.database.raw.hset(keys.lease(self.app.id), mapping=lost)

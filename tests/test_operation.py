@@ -5,13 +5,14 @@ The runtime is a double in memory: what is tested is who may touch which contain
 
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from engine_double import hold_up
 from one_app import ANN, LEASE, OneApp
 
-from enclave.errors import OperationFailed
+from enclave.errors import EngineUnavailable, OperationFailed
 from enclave.operation import OperationStatus
 from enclave.pushed_config import PushedConfig
 from enclave.store import Store, keys
@@ -95,6 +96,26 @@ def test_who_lost_the_lease_does_not_roll_back_over_a_later_release(platform: On
     loser.join(20)
 
     assert platform.engine.running() == ["id of library/three"]
+
+
+def test_what_a_silent_engine_does_too_late_is_tidied_away(platform: OneApp) -> None:
+    """It makes a container after the rollback that was never answered for."""
+    operation = platform.deploy("two:1")
+    old = set(platform.engine.all)
+
+    def silent() -> None:
+        raise EngineUnavailable("The Docker Engine did not answer within 1 s.")
+
+    platform.engine.on["start", "worker"] = silent
+    platform.work()
+    assert platform.status(operation) is OperationStatus.FAILED
+    assert set(platform.engine.all) == old
+    (live,) = platform.engine.all.values()
+    platform.engine.all["late"] = replace(live, id="late", name="of operation 2")
+
+    platform.work()
+
+    assert set(platform.engine.all) == old
 
 
 def test_an_engine_that_is_away_for_a_while_gets_the_old_release_back(platform: OneApp) -> None:

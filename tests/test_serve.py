@@ -44,6 +44,7 @@ class Kept:
         self.running: dict[str, Container] = {}
         self.done: list[tuple[str, str]] = []
         self.stuck: set[str] = set()
+        self.unstartable: set[str] = set()
         self._lock = threading.Lock()
 
     def _did(self, what: str, container: Container) -> None:
@@ -61,6 +62,9 @@ class Kept:
         self._did("keep", container)
 
     def resume(self, container: Container) -> Container:
+        if container.name in self.unstartable:
+            self.unstartable.remove(container.name)
+            raise ContainerDied(f"{container.name} could not be started: it exists already")
         self.running[container.name] = replace(container, running=True)
         self._did("resume", container)
         return self.running[container.name]
@@ -118,6 +122,14 @@ def test_what_stopped_is_resumed_not_made_anew(runtime: Kept) -> None:
     runtime.serving(release(1))
     runtime.die(1)
     assert runtime.serving(release(1)) == ["resume"]
+    assert all(container.running for container in runtime.running.values())
+
+
+def test_what_the_engine_cannot_start_again_is_made_anew(runtime: Kept) -> None:
+    runtime.serving(release(1))
+    runtime.die(1)
+    runtime.unstartable |= runtime.running.keys()
+    assert runtime.serving(release(1)) == ["remove", "start", "keep"]
     assert all(container.running for container in runtime.running.values())
 
 

@@ -50,6 +50,7 @@ class Deploy:
         operation: Operation,
         changes: Changes,
         secrets: AppSecrets,
+        begin: Callable[[], None],
         remove_own: Callable[[], None],
     ) -> None:
         self._store, self._runtime, self._settings = store, runtime, settings
@@ -59,7 +60,7 @@ class Deploy:
         self._changes = changes
         self._state: AppState = changed_state(self._app.state, operation.request, changes)
         self._secrets: AppSecrets = changed_secrets(secrets, changes)
-        self._remove_own = remove_own
+        self._begin, self._remove_own = begin, remove_own
         self.replaced: list[Container] = []
         """The stopped containers of the release before, to be removed once this one is live."""
 
@@ -73,8 +74,7 @@ class Deploy:
         image, reference = self._pull()
         plan = plan_deploy(self._state, image, count_of_new=self._changes.container_count)
         release = self._release(plan, image, reference)
-        self._points.begin()
-        self._store.leases.mark(self._lease, BEGUN)
+        self._begin()
         self._run_before_commands(plan, release, image)
         self._points.check()
         self._stop_old()

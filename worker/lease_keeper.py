@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from enclave.errors import LeaseLost, StoreUnavailable
@@ -16,13 +16,17 @@ logger = logging.getLogger(__name__)
 
 _RENEWALS = 3  # times within one lease
 _TRUSTED = 0.8  # of a lease's time; after it, ask before touching anything
+_PAUSE = 1.0  # before asking a store again that is away
+
+STORE_SECONDS = 300.0
+"""For a store that is away, full or read-only to come back; until then an operation waits."""
 
 
 class LeaseKeeper:
     """A thread that renews the lease and does nothing else; ``hold`` guards what is outside Redis.
 
-    A store that is away for seconds ends nothing: after it has come back, a lease counts as lost
-    only one lease's time later.
+    A store that is away for a while ends nothing: after it has come back, a lease counts as lost
+    only half a lease's time later.
     """
 
     def __init__(
@@ -49,10 +53,10 @@ class LeaseKeeper:
         """Return if the lease is ours at this moment; raises ``LeaseLost`` or ``StoreUnavailable``.
 
         A worker that was paused (SIGSTOP, a frozen machine) may wake up long after its lease ran
-        out, before its own threads have noticed: then the store is asked first.
+        out, before its own threads have noticed: then the store is asked first, and waited for.
         """
         if self._lost.is_set() or _now() - self._renewed > _TRUSTED * self._seconds:
-            self.renew()
+            self.patiently(self.renew)
 
     def renew(self) -> None:
         """Prolong the lease now; raises ``LeaseLost`` or ``StoreUnavailable``."""
@@ -65,18 +69,37 @@ class LeaseKeeper:
             raise
         self._renewed = asked
 
+    def patiently(self, write: Callable[[], None]) -> None:
+        """Write to a store that may be away, full or read-only for a while.
+
+        Raises ``StoreUnavailable`` after ``STORE_SECONDS`` of that, and what ``write`` raises.
+        """
+        deadline = time.monotonic() + STORE_SECONDS
+        while True:
+            try:
+                write()
+                return
+            except StoreUnavailable as error:
+                if self._lost.is_set() or time.monotonic() > deadline:
+                    raise
+                logger.warning("app %s waits for its store: %s", self._lease.app_id, error)
+                self.pause(_PAUSE)
+
     def pause(self, seconds: float) -> None:
         """Wait while the lease is kept; ends early when it is lost."""
         self._lost.wait(seconds)
 
     def _keep(self) -> None:
-        while not self._ended.wait(self._seconds / _RENEWALS):
+        rest = self._seconds / _RENEWALS
+        while not self._ended.wait(rest):
+            rest = self._seconds / _RENEWALS
             try:
                 self.renew()
             except LeaseLost:
                 return
             except StoreUnavailable as error:
                 logger.warning("the lease of app %s: %s", self._lease.app_id, error)
+                rest = min(rest, _PAUSE)  # once it is back, others doubt the lease
 
 
 def _now() -> float:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import signal
+import time
 
+from redis.exceptions import RedisError
 from rq import Queue, Worker
+from rq.executions import Execution
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -21,6 +24,8 @@ logger = logging.getLogger(__name__)
 SWEEP_SECONDS = 300
 """Between two looks at the whole Engine."""
 
+_STORE_PAUSE = 1.0
+
 
 def run_worker(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT.
@@ -28,7 +33,7 @@ def run_worker(settings: Settings) -> None:
     The operation that runs then is finished first, or handed back if it has begun nothing.
     """
     wakeups = open_store(settings).wakeups
-    wakeups.ask_for_sweep(rest_seconds=SWEEP_SECONDS, at_once=True)
+    _ask_for_sweep(wakeups)
     connection = connection_of_worker(settings.resolved_redis_url)
     queue = Queue(QUEUE_NAME, connection=connection, serializer=JSONSerializer)
     rq_worker = _Worker(
@@ -38,6 +43,20 @@ def run_worker(settings: Settings) -> None:
         work_horse_killed_handler=lambda job, *_: _look_again(wakeups, job),
     )
     rq_worker.work(logging_level="WARNING", with_scheduler=False)
+
+
+def _ask_for_sweep(wakeups: Wakeups) -> None:
+    """Have the Engine looked at, as soon as the store takes a word of ours.
+
+    Who ended instead would be started again, after a pause that grows every time.
+    """
+    while True:
+        try:
+            wakeups.ask_for_sweep(rest_seconds=SWEEP_SECONDS, at_once=True)
+            return
+        except StoreUnavailable as error:
+            logger.warning("waiting for the store: %s", error)
+            time.sleep(_STORE_PAUSE)
 
 
 def _look_again(wakeups: Wakeups, job: Job) -> None:
@@ -55,6 +74,15 @@ def _look_again(wakeups: Wakeups, job: Job) -> None:
 
 class _Worker(Worker):
     """RQ's worker, whose work horse hears of the SIGTERM, too."""
+
+    max_connection_wait_time = 2.0  # seconds; a store that is back is asked at once
+
+    def maintain_heartbeats(self, job: Job, execution: Execution) -> None:
+        """Tell RQ that the horse still runs; a store that takes no word ends no horse's work."""
+        try:
+            super().maintain_heartbeats(job, execution)
+        except RedisError as error:
+            logger.warning("no heartbeat of job %s: %s", job.id, error)
 
     def handle_warm_shutdown_request(self) -> None:
         """Tell the horse; RQ then waits for its end."""

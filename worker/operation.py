@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pydantic import ValidationError
@@ -15,6 +15,7 @@ from enclave.app import AppSecrets
 from enclave.checkpoints import reached
 from enclave.errors import (
     EnclaveError,
+    EngineUnavailable,
     HandedBack,
     LeaseLost,
     OperationCancelled,
@@ -45,7 +46,6 @@ logger = logging.getLogger(__name__)
 _MOST_TAKES = 3  # workers that may vanish before an operation has begun
 _ROLL_BACK_SECONDS = 60.0  # for an Engine that is away to come back; after it, others try again
 _LONGEST_PAUSE = 5.0
-_STORE_SECONDS = 300.0  # for a store that is away, full or read-only to take an operation's end
 
 
 def run_next_operation(
@@ -169,7 +169,7 @@ class OperationRun:
         sentence, *details = str(failed).splitlines()
         for detail in details:  # a container's last lines, say
             self._log.info(detail)
-        mended = self._roll_back()
+        mended = self._roll_back(failed)
         cancelled = isinstance(failed, OperationCancelled)
         return Ending(
             OperationStatus.FAILED,
@@ -186,26 +186,13 @@ class OperationRun:
         self._log.flush()
         reached("commit")
         try:
-            self._patiently(lambda: self._store.leases.finish(self._lease, ending))
+            self._keeper.patiently(lambda: self._store.leases.finish(self._lease, ending))
         except OperationCancelled as error:
             undone = self._undone(error)
             self._log.flush()
-            self._patiently(lambda: self._store.leases.finish(self._lease, undone))
+            self._keeper.patiently(lambda: self._store.leases.finish(self._lease, undone))
             return undone
         return ending
-
-    def _patiently(self, write: Callable[[], None]) -> None:
-        """Write to a store that may be away, full or read-only for a while."""
-        deadline = time.monotonic() + _STORE_SECONDS
-        while True:
-            try:
-                write()
-                return
-            except StoreUnavailable as error:
-                if time.monotonic() > deadline:
-                    raise
-                logger.warning("%s: %s", self._operation.describe(), error)
-                self._keeper.pause(1.0)
 
     @contextmanager
     def _limited(self) -> Iterator[None]:
@@ -243,11 +230,16 @@ class OperationRun:
         try:
             self._log.info("The worker is being stopped: another one takes over.")
             self._log.flush()
-            self._patiently(lambda: self._store.leases.hand_back(self._lease))
+            self._keeper.patiently(lambda: self._store.leases.hand_back(self._lease))
         except LeaseLost:
             logger.warning("lost the lease of %s", self._operation.describe())
         else:
             logger.info("%s: %s", self._operation.describe(), why)
+
+    def _begin(self) -> None:
+        """Pass the point from which on the operation is not simply run again after a crash."""
+        self._points.begin()
+        self._keeper.patiently(lambda: self._store.leases.mark(self._lease, BEGUN))
 
     def _deploy(self) -> Deploy:
         return Deploy(
@@ -261,17 +253,20 @@ class OperationRun:
             operation=self._operation,
             changes=self._changes,
             secrets=self._secrets,
+            begin=self._begin,
             remove_own=self._remove_own,
         )
 
-    def _roll_back(self) -> bool:
+    def _roll_back(self, failed: EnclaveError) -> bool:
         """Make the app serve what it served before, and say so, or why that could not be.
 
         An Engine that is away is waited for, with growing pauses, while the lease is kept. Returns
-        False if it stays away: then the app is to be tidied, which is tried until it succeeds.
+        False if it stays away, or may yet do what it never answered: then the app is to be tidied,
+        which is tried until it succeeds.
         Raises ``LeaseLost`` or ``StoreUnavailable``.
         """
-        self._keeper.renew()  # the failure may be the work of whoever has the lease now
+        # The failure may be the work of whoever has the lease now.
+        self._keeper.patiently(self._keeper.renew)
         release, configuration = self._live.release, self._live.configuration
         if self._store.leases.point(self._operation.id) != BEGUN:
             if release is not None:
@@ -279,12 +274,14 @@ class OperationRun:
                     f"Nothing was changed: release {release.number} serves on, as before."
                 )
             return True
+        certain = not isinstance(failed, EngineUnavailable)
         deadline, pause = time.monotonic() + _ROLL_BACK_SECONDS, 0.2
         while True:
             try:
                 mended = serve_only(self._runtime, self._placement, release, configuration)
                 break
             except OperationFailed as error:
+                certain = certain and not isinstance(error, EngineUnavailable)
                 if time.monotonic() > deadline:
                     self._log.error(f"Could not roll back: {error}")
                     self._log.warn("It is tried again every few seconds until it succeeds.")
@@ -297,7 +294,7 @@ class OperationRun:
             self._log.info(f"Rolled back: release {release.number} serves again.")
         elif release is not None:
             self._log.info(f"Release {release.number} serves on, as before.")
-        return True
+        return certain
 
     def _remove_replaced(self) -> None:
         """Remove the stopped containers of the release before, by name: the app's next operation

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from enclave.errors import OperationFailed
+from enclave.errors import ContainerDied, OperationFailed
 from enclave.release import Release
 from worker.plan import Placement
-from worker.runtime import Container, Runtime
+from worker.runtime import Container, ContainerSpec, Runtime
 
 _AT_A_TIME = 16
 
@@ -49,10 +49,23 @@ def serve_only(
                 if known is None:
                     runtime.keep(runtime.start(spec))
                 else:
-                    runtime.resume(known)
+                    _bring_back(runtime, known, spec)
     if failures:
         raise failures[0]
     return mended
+
+
+def _bring_back(runtime: Runtime, known: Container, spec: ContainerSpec) -> None:
+    """Start a stopped container again, or one like it.
+
+    An Engine that was killed while it started a container may never start that one again
+    ("task … already exists").
+    """
+    try:
+        runtime.resume(known)
+    except ContainerDied:
+        runtime.remove(known)
+        runtime.keep(runtime.start(spec))
 
 
 @contextmanager

@@ -36,6 +36,7 @@ _ATTEMPTS = (
 _UNNAMED = None  # else redis-py reads its own package's metadata at each connection (2 ms)
 
 _TAKES_IN = frozenset({"accept_push", "submit"})
+_READS = frozenset({"view"})
 
 Word = str | bytes | int
 
@@ -141,10 +142,11 @@ def unavailable_when_lost() -> Iterator[None]:
 
 def _source(script: str) -> str:
     """Return the text of a script. Only what takes new work in is refused by a full Redis: what has
-    been accepted goes on and ends.
+    been accepted goes on and ends. One that may only be read answers what reads.
     """
     folder = files("enclave.store") / "scripts"
     flags = "" if script in _TAKES_IN else " flags=allow-oom"
+    flags += ",no-writes" if script in _READS else ""
     texts = [(folder / f"{name}.lua").read_text("utf-8") for name in ("prelude", script)]
     return "\n".join([f"#!lua{flags}", *texts])
 

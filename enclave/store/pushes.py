@@ -78,11 +78,10 @@ class Pushes:
 
     def view(self, app_id: int) -> RefsView:
         """Read refs and reservations at one moment."""
-        with unavailable_when_lost(), self._redis.pipeline(transaction=True) as pipe:
-            pipe.hgetall(keys.refs(app_id))
-            pipe.hgetall(keys.reservations(app_id))
-            refs, reservations = pipe.execute()
-        return RefsView(refs, reservations)
+        match self._database.run("view", app_keys(app_id), []):
+            case [list(refs), list(reservations)]:
+                return RefsView(_pairs(refs), _pairs(reservations))
+        raise AssertionError("the script returns two lists")
 
     def refs(self, app_id: int) -> dict[str, str]:
         """Return every stored ref: full name -> 40-digit id."""
@@ -139,6 +138,10 @@ class Pushes:
     def _known(self, push_id: str) -> str | None:
         with unavailable_when_lost():
             return self._redis.get(keys.push(push_id))
+
+
+def _pairs(flat: list[str]) -> dict[str, str]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _outcome(answer: str) -> PushOutcome:

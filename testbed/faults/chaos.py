@@ -87,7 +87,9 @@ def play(platform: ShakyPlatform, *, seed: int, kills: int, directory: Path) -> 
             if number % 50 == 0:
                 print(f"{number} kills, {crowd.asked()} asked", flush=True)
         back = time.monotonic()
-    return Run(seed, played, judge(platform, crowd, back=back), time.monotonic() - began)
+        crowd.stop()
+        verdict = judge(platform, crowd, back=back)
+    return Run(seed, played, verdict, time.monotonic() - began)
 
 
 def main(arguments: Sequence[str]) -> int:

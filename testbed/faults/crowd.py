@@ -72,6 +72,12 @@ class Crowd:
             living = [client for client in self._clients if client.poll() is None]
         return living[number % len(living)] if living else None
 
+    def stop(self) -> None:
+        """Return when nobody asks for anything any more. What was asked for may go on."""
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
     def __enter__(self) -> Self:
         self._resources.enter_context(self.witness)
         for thread in self._threads:
@@ -84,9 +90,7 @@ class Crowd:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
+        self.stop()
         self._resources.close()
 
     def _push_on(self, app: str) -> None:

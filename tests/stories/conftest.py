@@ -3,6 +3,8 @@
 Each is started once a session, privately, and gone without a trace at the end.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -48,10 +50,15 @@ def installation(engine: PrivateEngine) -> Iterator[Installation]:
 @pytest.fixture(scope="session")
 def ann(installation: Installation) -> Person:
     """The admin of the environment ``stories``, logged in."""
-    ann = installation.person("ann@example.com")
-    installation.enclave("environment", "create", ENVIRONMENT, "--admin", ann.email)
-    ann.log_in()
-    return ann
+    return admin_of(installation, "ann@example.com")
+
+
+def admin_of(installation: Installation, email: str) -> Person:
+    """Make the environment ``stories``, and return its admin, logged in."""
+    admin = installation.person(email)
+    installation.enclave("environment", "create", ENVIRONMENT, "--admin", email)
+    admin.log_in()
+    return admin
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,15 @@ class App:
     repository: Repository
     registry: PrivateRegistry
     installation: Installation
+
+    @classmethod
+    def create(
+        cls, handle: str, owner: Person, registry: PrivateRegistry, installation: Installation
+    ) -> App:
+        """``aptible apps:create HANDLE``: an app that is pending."""
+        owner.aptible("apps:create", handle, "--environment", ENVIRONMENT).check_returncode()
+        repository = owner.repository(f"{ENVIRONMENT}/{handle}")
+        return cls(handle, owner, repository, registry, installation)
 
     @property
     def name(self) -> str:
@@ -100,10 +116,7 @@ def new_app(
     numbers = count(1)
 
     def create() -> App:
-        handle = f"app-{next(numbers)}"
-        ann.aptible("apps:create", handle, "--environment", ENVIRONMENT).check_returncode()
-        repository = ann.repository(f"{ENVIRONMENT}/{handle}")
-        return App(handle, ann, repository, registry, installation)
+        return App.create(f"app-{next(numbers)}", ann, registry, installation)
 
     return create
 

@@ -43,6 +43,7 @@ class DockerImages:
             except requests.RequestException as error:
                 if not timed_out(error):
                     raise
+                self._engine.check()
                 raise no_answer(reference, self._engine.timeout) from None
         return str(found["Descriptor"]["digest"])
 
@@ -111,8 +112,10 @@ class DockerImages:
                         raise image_unavailable(reference, message, credentials)
                     yield event
         except TimeoutError:
+            self._engine.check()
             raise StepTimedOut(
-                f"Pulling {reference} took longer than {seconds:g} s and was stopped."
+                f"Pulling {reference} took longer than {seconds:g} s and was stopped. Try again, "
+                f"or check the registry {reference.domain}."
             ) from None
 
 

@@ -16,9 +16,10 @@ from docker import APIClient
 from docker.errors import APIError, DockerException
 from urllib3.exceptions import ReadTimeoutError
 
-from enclave.errors import OperationFailed
+from enclave.errors import EngineUnavailable, OperationFailed
 
 _REASON_LIMIT = 300  # characters of the Engine's own words in a sentence
+_PING_SECONDS = 5.0  # an Engine that works answers a ping without work
 _SHORTEST_SECRET = 4  # hiding every "1" would leave no sentence to read
 
 
@@ -43,8 +44,8 @@ class EngineConnection:
     def asked_to(self, doing: str, *, hidden: Collection[str] = ()) -> Iterator[APIClient]:
         """Lend the client for one thing; ``doing`` follows "The Docker Engine could not".
 
-        Raises ``OperationFailed`` for whatever the SDK raises inside. ``hidden`` values are
-        blotted out of the Engine's words.
+        Raises ``OperationFailed`` for whatever the SDK raises inside, ``EngineUnavailable`` when no
+        answer came. ``hidden`` values are blotted out of the Engine's words.
         """
         try:
             yield self._api
@@ -53,7 +54,12 @@ class EngineConnection:
                 f"The Docker Engine could not {doing}: {reason(error, hidden=hidden)}"
             ) from None
         except (DockerException, requests.RequestException) as error:
-            raise OperationFailed(self._silence(error)) from None
+            raise EngineUnavailable(self._silence(error)) from None
+
+    def check(self) -> None:
+        """Raise ``EngineUnavailable`` if the Engine itself is silent, not whom it asks."""
+        with self.asked_to("answer") as api:
+            api.get(f"{api.base_url}/_ping", timeout=min(self.timeout, _PING_SECONDS))
 
     def _silence(self, error: Exception) -> str:
         if timed_out(error):
@@ -83,6 +89,8 @@ def plain(text: str, *, hidden: Collection[str] = ()) -> str:
 
 def timed_out(error: Exception) -> bool:
     """Tell a read that passed its time from a connection that failed."""
+    if isinstance(error, DockerException) and isinstance(error.__cause__, Exception):
+        return timed_out(error.__cause__)  # the SDK wraps what its first question met
     if isinstance(error, requests.Timeout):
         return True
     # A body that stops coming is a ConnectionError around urllib3's ReadTimeoutError.

@@ -25,6 +25,11 @@ _PREFIXES = re.compile(r'^(?:(?:Get|Head|Post) "[^"]*": |manifest for \S+ not fo
 # In this order: the first that matches says it.
 _SENTENCES = (
     (
+        re.compile(r"verification failed for digest"),
+        "what {domain} delivered for {path} is not what its digest promises: it was damaged there, "
+        "or on the way. Try again, or push the image again.",
+    ),
+    (
         re.compile(
             r"error parsing HTTP|error unmarshalling|missing signature key|unsupported manifest"
             r"|schema ?version|not implemented|unsupported: |invalid character",

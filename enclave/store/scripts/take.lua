@@ -15,9 +15,13 @@ if expires > 0 then
     return { redis.call('HGET', LEASE, 'mode'), operation, redis.call('HGET', LEASE, 'fence'),
       tonumber(redis.call('HGET', ARGV[5] .. operation, 'takes') or '1') }
   end
-  -- After Redis starts, its holders get one lease's time to come back before a lease counts as lost.
-  local uptime = tonumber(redis.call('INFO', 'server'):match('uptime_in_seconds:(%d+)')) * 1000
-  local left = math.max(expires - now_ms(), length - uptime)
+  -- A lease that ran out is doubted before it counts as lost, for Redis itself may have been away,
+  -- or read-only: from the moment it takes writes, its holder has half a lease's time to renew it.
+  local left = expires - now_ms()
+  if left <= 0 then
+    redis.call('HSETNX', LEASE, 'doubted', now_ms())
+    left = redis.call('HGET', LEASE, 'doubted') + math.floor(length / 2) - now_ms()
+  end
   if left > 0 then
     look_again(app_id, left)
     return { 'held' }
@@ -34,6 +38,7 @@ if operation ~= '0' then
     redis.call('HSET', OPERATION, 'status', 'running', 'started_at', started_at)
   end
 end
+redis.call('DEL', LEASE)
 redis.call('HSET', LEASE, 'holder', holder, 'operation', operation, 'fence', fence,
   'mode', mode, 'expires', now_ms() + length)
 redis.call('ZADD', DUE, now_ms() + length, app_id)
