@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -51,6 +52,7 @@ class Installation:
             "ENCLAVE_STOP_SECONDS": "2",
             "ENCLAVE_SETTLE_SECONDS": "0.5",
             "ENCLAVE_LEASE_SECONDS": "6",
+            "ENCLAVE_SUBNET": _subnet(),
             **(settings or {}),
         }
         self._child: Child | None = None
@@ -242,6 +244,11 @@ class Installation:
         if name:
             self._remove_containers(str(name))
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _subnet() -> str:
+    """Return a subnet that nobody else is likely to have: all share the machine's routes."""
+    return f"10.{secrets.choice(range(128, 192))}.{secrets.randbelow(256)}.0/24"
 
 
 def _parent(pid: int) -> int:
