@@ -34,7 +34,7 @@ def test_keys_rotate() -> None:
         after.open(before.seal("a"))
 
 
-@pytest.mark.parametrize("sealed", ["", "x", "gAAAAA", Sealer([FOREIGN]).seal("a")])
+@pytest.mark.parametrize("sealed", ["", "x", "gAAAAA", Sealer([FOREIGN]).seal("a")], ids=range(4))
 def test_what_another_sealed_does_not_open(sealed: str) -> None:
     with pytest.raises(Misconfigured, match="none of ENCLAVE_SECRET_KEYS"):
         Sealer([NEW, OLD]).open(sealed)

@@ -4,10 +4,12 @@ A cell's end was written before it was tried (``testbed/faults/cells.py``). A tr
 everything: operations, verdict, ref, containers, lease, and whether the next operation runs.
 """
 
+from collections.abc import Iterator
+
 import pytest
 
 from testbed.faults.cells import Step, Victim, cells
-from testbed.faults.platform import ShakyPlatform
+from testbed.faults.platform import shaky_platform
 from testbed.faults.trial import Trials
 
 CELLS = [
@@ -27,8 +29,9 @@ CELLS = [
 
 
 @pytest.fixture(scope="module")
-def trials(platform: ShakyPlatform) -> Trials:
-    return Trials(platform)
+def trials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trials]:
+    with shaky_platform(tmp_path_factory.mktemp("faults")) as platform:
+        yield Trials(platform)
 
 
 @pytest.mark.parametrize(("victim", "step"), CELLS)
