@@ -113,15 +113,16 @@ def test_what_is_missing_is_made_again_and_kept(runtime: Kept) -> None:
     assert set(runtime.running) == names(release(1))
 
 
-def test_asked_again_there_is_nothing_to_do(runtime: Kept) -> None:
+def test_asked_again_all_are_only_kept_from_dying(runtime: Kept) -> None:
+    """One may have lost its restart policy, to be stopped by a worker that died before it did."""
     runtime.serving(release(1))
-    assert runtime.serving(release(1)) == []
+    assert runtime.serving(release(1)) == ["keep"] * 3
 
 
 def test_what_stopped_is_resumed_not_made_anew(runtime: Kept) -> None:
     runtime.serving(release(1))
     runtime.die(1)
-    assert runtime.serving(release(1)) == ["resume"]
+    assert runtime.serving(release(1)) == ["keep", "resume", "keep"]
     assert all(container.running for container in runtime.running.values())
 
 
@@ -129,14 +130,14 @@ def test_what_the_engine_cannot_start_again_is_made_anew(runtime: Kept) -> None:
     runtime.serving(release(1))
     runtime.die(1)
     runtime.unstartable |= runtime.running.keys()
-    assert runtime.serving(release(1)) == ["remove", "start", "keep"]
+    assert runtime.serving(release(1)) == ["keep", "remove", "start", "keep", "keep"]
     assert all(container.running for container in runtime.running.values())
 
 
 def test_what_is_gone_is_made_again_beside_the_others(runtime: Kept) -> None:
     runtime.serving(release(1))
     del runtime.running[next(iter(runtime.running))]
-    assert runtime.serving(release(1)) == ["start", "keep"]
+    assert runtime.serving(release(1)) == ["start", "keep", "keep", "keep"]
     assert set(runtime.running) == names(release(1))
 
 

@@ -43,13 +43,14 @@ def serve_only(
         raise failures[0]
     for spec in specs:
         known = present.get(spec.name)
-        if known is None or not known.running:
-            mended = True
-            with _collected(failures):
-                if known is None:
-                    runtime.keep(runtime.start(spec))
-                else:
-                    _bring_back(runtime, known, spec)
+        mended = mended or known is None or not known.running
+        with _collected(failures):
+            if known is None:
+                runtime.keep(runtime.start(spec))
+            elif known.running:
+                runtime.keep(known)  # a stop that was interrupted may have let go of it already
+            else:
+                _bring_back(runtime, known, spec)
     if failures:
         raise failures[0]
     return mended

@@ -746,6 +746,24 @@ def test_every_container_is_fenced_in(runtime: Runtime, busybox: Image, client: 
     assert found["CapDrop"] == ["NET_RAW"]
 
 
+def test_an_engine_that_comes_back_starts_what_is_kept_and_not_what_was_stopped(
+    runtime: Runtime, busybox: Image, client: docker.APIClient
+):
+    """``always``: under ``unless-stopped``, an Engine that was killed takes all for stopped."""
+    container = runtime.start(spec(busybox))
+
+    def policy() -> str:
+        found = client.inspect_container(container.id)["HostConfig"]
+        return str(found["RestartPolicy"]["Name"])
+
+    runtime.keep(container)
+    assert policy() == "always"
+    runtime.stop(container, seconds=0)
+    assert policy() == "no"
+    runtime.resume(container)
+    assert policy() == "always"
+
+
 # --- The network -------------------------------------------------------------------------------
 
 
