@@ -62,9 +62,8 @@ class Expected:
 
 STEPS = tuple(Step)
 _BEGUN = STEPS[STEPS.index(Step.BEFORE_1) : STEPS.index(Step.COMMITTED)]
-_DIE_WITH_THE_ENGINE = (Step.TRANSACTION_SENT, Step.DURING_1, Step.NEW_STARTED, Step.HEALTH)
-"""What has no restart policy yet does not come back with it: commands, containers to be checked.
-And behind the transaction the worker waits for nobody: it finds no Engine."""
+_DIE_WITH_THE_ENGINE = (Step.DURING_1, Step.NEW_STARTED, Step.HEALTH)
+"""What has no restart policy yet does not come back with it: commands, containers to be checked."""
 _IN_RECEIVER = (Step.PACK_RECEIVED, Step.TRANSACTION_SENT)
 
 GOES_ON = Expected(Ending.SUCCEEDED, Told.OK)

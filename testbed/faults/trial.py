@@ -116,6 +116,8 @@ class Trials:
                 what="the command did not begin",
             )
             return
+        if step is Step.TRANSACTION_SENT:
+            self._platform.checkpoints.arm(Step.QUEUED)  # else the worker would be somewhere
         self._platform.checkpoints.arm(step)
         self._platform.checkpoints.wait_held(step)
         if step is Step.COMMITTED:

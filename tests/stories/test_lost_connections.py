@@ -9,7 +9,7 @@ from conftest import App
 
 from testbed.processes import wait_until
 
-SLOW = "before_release: echo begun; sleep 6\n"
+SLOW = "before_release: echo begun; sleep 9\n"
 _DEADLINE = 60
 
 
