@@ -62,6 +62,19 @@ class _Away:
         raise StoreUnavailable("away again")
 
 
+def test_a_store_that_can_only_be_read_is_not_asked_all_the_time(
+    store: Store, running: Operation, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.database.raw.execute_command("REPLICAOF", "127.0.0.1", "1")
+    try:
+        points = SafePoints()
+        with CancelListener(store.operations, running.id, points).listening():
+            threading.Event().wait(0.5)
+        assert len(caplog.records) <= 2
+    finally:
+        store.database.raw.execute_command("REPLICAOF", "NO", "ONE")
+
+
 def test_a_store_that_was_away_is_asked_again() -> None:
     points = SafePoints()
     with (

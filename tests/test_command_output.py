@@ -257,3 +257,18 @@ class TestMoreOutputThanALogTakes:
         for percent in (10, 20, 100):
             drawing.output(f"{percent}%\r".encode())
         assert drawing.drawn == ["20%", "100%"]
+
+    @pytest.mark.parametrize("shift", range(0, 60, 7))
+    @pytest.mark.parametrize("ending", ["", "\n"])
+    def test_the_end_of_one_endless_line_has_no_half_secret(self, shift: int, ending: str) -> None:
+        kept = Kept(SECRET, head=1, tail=20_000)
+        text = "first\n" + ("y" * shift) + f"token={SECRET} " * 3000 + ending
+        said = kept.take(text.encode())
+        assert len(said[-1]) > 5000  # the end is there
+        for at in range(len(SECRET) - 3):
+            assert SECRET[at : at + 4] not in said[-1]
+
+    def test_of_a_line_that_was_drawn_again_the_last_drawing_is_the_end(self) -> None:
+        kept = Kept(head=1, tail=20_000)
+        said = kept.take(b"first\n", *(f"{n:08d} bytes\r".encode() for n in range(5000)))
+        assert said[-1] == "00004999 bytes"

@@ -5,6 +5,7 @@ The runtime is a double in memory: what is tested is who may touch which contain
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +13,14 @@ import pytest
 from engine_double import hold_up
 from one_app import ANN, LEASE, OneApp
 
+import worker.log
 from enclave.errors import EngineUnavailable, OperationFailed
 from enclave.operation import OperationStatus
 from enclave.pushed_config import PushedConfig
 from enclave.store import Store, keys
 from testbed.processes import wait_until
+from worker.lease_keeper import STORE_SECONDS
+from worker.runtime import ContainerSpec
 
 
 @pytest.fixture
@@ -215,3 +219,61 @@ def test_an_operation_that_kills_its_workers_is_given_up(platform: OneApp) -> No
     assert platform.status(operation) is OperationStatus.FAILED
     assert "given up" in "\n".join(platform.log(operation))
     assert platform.engine.running() == ["id of library/one"]
+
+
+def test_a_cancel_while_a_silent_engine_makes_the_container_leaves_a_note(
+    platform: OneApp,
+) -> None:
+    """What was never answered for may be done after the operation has ended."""
+    creating = threading.Event()
+
+    def run(_: ContainerSpec, **__: object) -> int:
+        creating.set()
+        time.sleep(0.5)
+        raise EngineUnavailable("The Docker Engine did not answer within 0.5 s.")
+
+    platform.engine.run = run  # type: ignore[method-assign, assignment]
+    pushed = PushedConfig("c" * 40, "web: x\n", "before_release: migrate\n")
+    operation = platform.deploy(pushed=pushed)
+    thread = platform.worker()
+    assert creating.wait(10)
+    platform.store.operations.cancel(operation, by=ANN)
+    thread.join(20)
+
+    assert platform.store.operations.operation(operation.id).cancelled
+    assert platform.store.database.redis.hget(keys.UNTIDY, str(platform.app.id)) is not None
+
+
+def test_the_last_line_is_as_clean_as_the_others(platform: OneApp) -> None:
+    def refuse() -> None:
+        raise OperationFailed("It runs as \x1b]0;title\x07\x1b[2J\u202eroot.")
+
+    platform.engine.on["start", "worker"] = refuse
+    operation = platform.deploy("two:1")
+    platform.work()
+
+    assert "ERROR: It runs as root." in platform.log(operation)
+
+
+def test_a_store_that_was_away_for_longer_than_a_lease_costs_no_deploy(
+    platform: OneApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log's writer is as patient as everything else that has begun."""
+    assert worker.log._AWAY_SECONDS >= STORE_SECONDS
+    assert worker.log._FLUSH_SECONDS > worker.log._AWAY_SECONDS
+    redis = platform.store.database.raw
+
+    def run(_: ContainerSpec, *, output: Callable[[bytes], None], **__: object) -> int:
+        redis.execute_command("REPLICAOF", "127.0.0.1", "1")
+        output(b"begun\n")
+        time.sleep(2 * LEASE)
+        redis.execute_command("REPLICAOF", "NO", "ONE")
+        return 0
+
+    monkeypatch.setattr(platform.engine, "run", run)
+    pushed = PushedConfig("c" * 40, "web: x\n", "before_release: migrate\n")
+    operation = platform.deploy(pushed=pushed)
+    platform.work()
+
+    assert platform.status(operation) is OperationStatus.SUCCEEDED, platform.log(operation)
+    assert "begun" in platform.log(operation)

@@ -14,6 +14,7 @@ from worker.safe_points import SafePoints
 logger = logging.getLogger(__name__)
 
 _BLOCK_SECONDS = 5.0
+_PAUSE_SECONDS = 1.0
 
 
 class CancelListener:
@@ -45,3 +46,4 @@ class CancelListener:
                     return
             except StoreUnavailable as error:
                 logger.warning("operation %s cannot be cancelled: %s", self._operation_id, error)
+                self._ended.wait(_PAUSE_SECONDS)  # a store that can only be read refuses at once

@@ -132,7 +132,7 @@ class CommandOutput:
         self._rest = text[cut:] + self._rest[end:]
 
     def _close_tail(self, tail: _Tail) -> None:
-        lines, left_out = tail.lines(skip=self._redactor.longest)
+        lines, left_out = tail.lines(self._redactor)
         if left_out:
             self._sink.warn(f"{left_out:,} characters of output are left out here.")
         for line in lines:
@@ -158,17 +158,16 @@ class _Tail:
         while self._chunks and self._held - len(self._chunks[0]) >= self._limit:
             self._held -= len(self._chunks.popleft())
 
-    def lines(self, *, skip: int) -> tuple[list[str], int]:
+    def lines(self, redactor: Redactor) -> tuple[list[str], int]:
         """Return the last whole lines, and how many characters before them are left out.
 
-        Where the end is part of one long line, ``skip`` characters of it are left out, too: a
-        secret may have been cut in two there.
+        Of one long line that is all there is, the end comes, without half a secret before it.
         """
         held = "".join(self._chunks)
         end = held[-self._limit :] if self._limit else ""
         if len(end) < self.size:
-            _, newline, rest = end.partition("\n")
-            end = rest if newline else end[skip:]
+            first, newline, rest = end.partition("\n")
+            end = rest or _whole_end(first, redactor) + newline
         ended = end.endswith("\n")
         lines, cost = deque[str](), 0
         for line in reversed(end.removesuffix("\n").split("\n") if end else ()):
@@ -178,3 +177,15 @@ class _Tail:
             lines.appendleft(line)
         kept = sum(len(line) for line in lines) + max(len(lines) - 1, 0) + ended
         return list(lines), max(self.size - kept, 0)
+
+
+def _whole_end(line: str, redactor: Redactor) -> str:
+    """Return the end of a line whose beginning is lost, with every secret in it whole.
+
+    One may have lost its own beginning: no longer than the longest. Behind it, another may stand
+    across the place. What was drawn again after a carriage return is whole as it is.
+    """
+    if "\r" in line.rstrip("\r"):
+        return last_drawn(line)
+    text = plain_text(line)
+    return text[redactor.end_of_secret(text, redactor.longest) :]

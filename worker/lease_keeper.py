@@ -25,16 +25,24 @@ STORE_SECONDS = 300.0
 class LeaseKeeper:
     """A thread that renews the lease and does nothing else; ``hold`` guards what is outside Redis.
 
+    ``asked`` is when (``now``) the lease was asked for: the answer may have taken long.
+
     A store that is away for a while ends nothing: after it has come back, a lease counts as lost
     only half a lease's time later.
     """
 
     def __init__(
-        self, leases: Leases, lease: Lease, safe_points: SafePoints, *, seconds: float
+        self,
+        leases: Leases,
+        lease: Lease,
+        safe_points: SafePoints,
+        *,
+        seconds: float,
+        asked: float | None = None,
     ) -> None:
         self._leases, self._lease, self._seconds = leases, lease, seconds
         self.safe_points = safe_points
-        self._renewed = _now()
+        self._renewed = now() if asked is None else asked
         self._ended = threading.Event()
         self._lost = threading.Event()
 
@@ -55,12 +63,12 @@ class LeaseKeeper:
         A worker that was paused (SIGSTOP, a frozen machine) may wake up long after its lease ran
         out, before its own threads have noticed: then the store is asked first, and waited for.
         """
-        if self._lost.is_set() or _now() - self._renewed > _TRUSTED * self._seconds:
+        if self._lost.is_set() or now() - self._renewed > _TRUSTED * self._seconds:
             self.patiently(self.renew)
 
     def renew(self) -> None:
         """Prolong the lease now; raises ``LeaseLost`` or ``StoreUnavailable``."""
-        asked = _now()
+        asked = now()
         try:
             self._leases.renew(self._lease, seconds=self._seconds)
         except LeaseLost as error:
@@ -102,6 +110,6 @@ class LeaseKeeper:
                 rest = min(rest, _PAUSE)  # once it is back, others doubt the lease
 
 
-def _now() -> float:
+def now() -> float:
     """Return seconds that go on while the machine sleeps (CLOCK_BOOTTIME)."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)

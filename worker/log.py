@@ -14,13 +14,14 @@ from enclave.errors import EnclaveError, StoreUnavailable
 from enclave.store.leases import Lease
 from enclave.store.logs import Logs
 from worker.command_output import MAX_LINE, CommandOutput, OutputBudget
+from worker.lease_keeper import STORE_SECONDS
 from worker.plain_text import plain_text
 from worker.redaction import Redactor
 
 _MAX_BATCH = 1000  # lines
-_AWAY_SECONDS = 60.0  # a store may be away, being restarted
+_AWAY_SECONDS = STORE_SECONDS
 _AGAIN_SECONDS = 0.2
-_FLUSH_SECONDS = 90.0
+_FLUSH_SECONDS = STORE_SECONDS + 120.0  # the client's own last try may take so long
 _WAITING_LINES = 5000  # said and not yet stored; whoever says more waits
 
 
@@ -46,9 +47,9 @@ class Step:
 class OperationLog:
     """Lines go out in the background, as many at a time as came meanwhile: one fsync a batch.
 
-    A lost lease, or a store that is away for a minute, ends the writing; ``flush`` raises it to the
-    operation. ``output_limit`` is how many characters of commands' output the log takes: half of
-    them for beginnings, half for ends.
+    A lost lease, or a store that is away for five minutes, ends the writing; ``flush`` raises it
+    to the operation. ``output_limit`` is how many characters of commands' output the log takes:
+    half of them for beginnings, half for ends.
     """
 
     def __init__(self, logs: Logs, lease: Lease, redactor: Redactor, *, output_limit: int) -> None:
@@ -77,7 +78,7 @@ class OperationLog:
 
     def progress(self, text: str) -> None:
         """Show how far a step is, until the next line comes. It is not kept."""
-        self._lines.put(_Progress(self._clean(text)[:MAX_LINE]))
+        self._lines.put(_Progress(self.clean(text)[:MAX_LINE]))
 
     @contextmanager
     def step(self, what: str) -> Iterator[None]:
@@ -119,11 +120,12 @@ class OperationLog:
         self._thread.join(_FLUSH_SECONDS)
 
     def _put(self, line: str) -> None:
-        text = self._clean(line)
+        text = self.clean(line)
         for start in range(0, len(text) or 1, MAX_LINE):
             self._lines.put(text[start : start + MAX_LINE])
 
-    def _clean(self, line: str) -> str:
+    def clean(self, line: str) -> str:
+        """Return the line as the log shows it: plain, on one line, every secret masked."""
         return self._redactor.redact(plain_text(line)).replace("\n", " ")
 
     def _write(self) -> None:

@@ -13,7 +13,7 @@ from enclave.operation import OperationStatus
 from enclave.settings import Settings
 from enclave.store import Store
 from enclave.store.leases import Ending, Lease
-from worker.lease_keeper import LeaseKeeper
+from worker.lease_keeper import LeaseKeeper, now
 from worker.operation_run import OperationRun
 from worker.runtime import Runtime
 from worker.safe_points import SafePoints
@@ -37,11 +37,12 @@ def run_next_operation(
     """
     reached("queued")
     holder = uuid.uuid4().hex
+    asked = now()
     lease = store.leases.take(app_id, holder=holder, seconds=settings.lease_seconds)
     if lease is None:
         return False
     points = SafePoints()
-    keeper = LeaseKeeper(store.leases, lease, points, seconds=settings.lease_seconds)
+    keeper = LeaseKeeper(store.leases, lease, points, seconds=settings.lease_seconds, asked=asked)
     with keeper.keeping():
         reached("lease taken")
         if lease.tidies:

@@ -24,6 +24,7 @@ from enclave.settings import Settings
 from enclave.store import Store
 from enclave.store.leases import Ending, Lease
 from worker.cancel_listener import CancelListener
+from worker.command_output import MAX_LINE
 from worker.deploy import BEGUN, Deploy
 from worker.lease_keeper import LeaseKeeper
 from worker.live import read_live
@@ -121,7 +122,7 @@ class OperationRun:
         cancelled = isinstance(failed, OperationCancelled)
         return Ending(
             OperationStatus.FAILED,
-            self._redactor.redact(sentence),
+            self._log.clean(sentence)[:MAX_LINE],
             cancelled=cancelled,
             untidy=not mended,
         )
@@ -219,10 +220,13 @@ class OperationRun:
 
     def _leave(self) -> None:
         """Leave nothing behind: the lease is lost."""
+        certain = not self._points.uncertain
         try:
             self._remove_own()
         except OperationFailed as error:
             logger.warning("containers of app %s stay for now: %s", self._lease.app_id, error)
+            certain = False
+        if not certain:
             self._store.leases.untidy(self._lease.app_id)
 
     def _remove_own(self) -> None:

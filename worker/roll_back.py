@@ -50,6 +50,7 @@ class RollBack:
                 )
             return True
         certain = not isinstance(failed, EngineUnavailable)
+        certain = certain and not self.keeper.safe_points.uncertain
         deadline, pause = time.monotonic() + _SECONDS, _FIRST_PAUSE
         while True:
             try:

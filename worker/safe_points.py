@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
-from enclave.errors import EnclaveError, HandedBack, LeaseLost
+from enclave.errors import EnclaveError, EngineUnavailable, HandedBack, LeaseLost
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +33,8 @@ class SafePoints:
         self._changed = threading.Condition()
         self._why: EnclaveError | None = None
         self._begun = False
+        self.uncertain = False
+        """Whether something that was left alone may yet do what nobody would know of."""
 
     def stop(self, why: EnclaveError) -> None:
         """Have the operation stop at its next safe point with ``why``. For other threads."""
@@ -76,6 +78,8 @@ class SafePoints:
             self._changed.wait_for(lambda: outcome.done() or self._why is not None)
         if self._why is not None and undo is not None:
             self._undo(undo, thread)
+            silent = outcome.done() and isinstance(outcome.exception(), EngineUnavailable)
+            self.uncertain = self.uncertain or thread.is_alive() or silent
         self.check()
         return outcome.result()
 

@@ -109,8 +109,9 @@ class Runtime(Protocol):
     def run(self, spec: ContainerSpec, *, output: Callable[[bytes], None], seconds: float) -> int:
         """Run a container to its end and remove it; return its exit status (137 when killed).
 
-        ``output`` gets standard output and error as they come, in chunks that may end anywhere;
-        what it raises kills the container and passes through. As in a shell, 127 is a program that
+        ``output`` gets standard output and error as they come, in chunks that may end anywhere,
+        and an empty one before the command is started; what it raises prevents or kills it, and
+        passes through. As in a shell, 127 is a program that
         is not there and 126 one that cannot be executed; ``output`` gets the reason. Removing or
         stopping the container from another thread ends the call at once.
         Raises ``StepTimedOut`` after killing it, and ``ContainerDied`` when it cannot be started

@@ -24,7 +24,6 @@ from worker.runtime.start_failures import StartFailure, start_failure
 KILLED = 137  # 128 + SIGKILL
 _SHORTEST_WAIT = 0.1  # seconds; a timeout of 0 is an error to urllib3
 _LAST_LINES = 20
-_LINE_LIMIT = 500  # characters of each of them
 
 
 class DockerContainers:
@@ -190,10 +189,7 @@ class DockerContainers:
         state = self._state(identifier, name)["State"]
         status = state["ExitCode"]
         how = "ran out of its memory and was killed" if state["OOMKilled"] else "ended"
-        lines = [
-            line if len(line) <= _LINE_LIMIT else f"{line[: _LINE_LIMIT - 1]}…"
-            for line in self.tail(identifier, name, lines=_LAST_LINES)
-        ]
+        lines = self.tail(identifier, name, lines=_LAST_LINES)  # whole: secrets are masked later
         said = "\n".join(["Its last lines:", *lines]) if lines else "It printed nothing."
         return ContainerDied(f"The container {name} {how} with exit status {status}.\n{said}")
 

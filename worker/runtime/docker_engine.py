@@ -145,6 +145,7 @@ class DockerEngine:
     def _run(self, identifier: str, name: str, output: Callable[[bytes], None], ends: float) -> int:
         """Return the exit status. Raises ``TimeoutError`` at ``ends`` (monotonic)."""
         with self._containers.attached(identifier, name) as response:
+            output(b"")  # making the container may have taken so long that nobody wants it now
             if failure := self._containers.start(identifier, name):
                 if failure.status == OTHER:
                     raise ContainerDied(failure.sentence)
