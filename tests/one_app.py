@@ -58,5 +58,6 @@ class OneApp:
 
     def lose_lease(self) -> None:
         """Let the lease run out, as if its worker had been frozen."""
-        lost = {"expires": 1, "doubted": 1}
+        run = self.store.database.raw.info("server")["run_id"]
+        lost = {"expires": 1, "doubted": 1, "doubted_in": run}
         self.store.database.raw.hset(keys.lease(self.app.id), mapping=lost)

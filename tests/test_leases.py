@@ -250,7 +250,6 @@ class TestTidying:
         submit(store, app)
         lease = take(store, app)
         store.leases.finish(lease, replace(SUCCEEDED, untidy=True))
-        store.leases.untidy(app.id)
         store.leases.tidied(lease)
         assert store.leases.take(app.id, holder="w2", seconds=LONG) is None
         store.leases.untidy(app.id)
@@ -260,6 +259,47 @@ class TestTidying:
             store.leases.release(tidying, tidy=tidy)
         left = store.leases.take(app.id, holder="w3", seconds=LONG)
         assert (left is None) == tidy
+
+    def test_a_note_of_somebody_elses_outlasts_a_success(self, store: Store, app: App) -> None:
+        """What it is about may have come after the operation had looked."""
+        submit(store, app)
+        lease = take(store, app)
+        store.leases.untidy(app.id)
+        store.leases.finish(lease, replace(SUCCEEDED, untidy=True))
+        store.leases.tidied(lease)
+        assert take(store, app, holder="w2").tidies
+
+    def test_a_note_that_came_while_somebody_tidied_is_a_new_one(
+        self, store: Store, app: App
+    ) -> None:
+        store.leases.untidy(app.id)
+        lease = take(store, app)
+        store.leases.untidy(app.id)
+        store.leases.release(lease, tidy=True)
+        assert take(store, app, holder="w2").tidies
+
+    def test_a_tidier_that_dies_leaves_no_lease_whoever_took_its_note_away(
+        self, store: Store, app: App
+    ) -> None:
+        submit(store, app)
+        lease = take(store, app)
+        store.leases.finish(lease, replace(SUCCEEDED, untidy=True))
+        assert take(store, app, holder="dies", seconds=0.5).tidies
+        store.leases.tidied(lease)  # no: somebody tidies, who takes the note away himself
+        store.database.raw.hdel(keys.UNTIDY, str(app.id))  # yet somebody did
+
+        def gone() -> bool:
+            store.wakeups.wake(app.id)
+            store.leases.take(app.id, holder="heir", seconds=0.5)
+            return not store.leases.is_busy(app.id)
+
+        wait_until(gone, seconds=10, what="the lease stayed")
+
+    def test_asked_again_a_lease_is_as_long_as_a_new_one(self, store: Store, app: App) -> None:
+        submit(store, app)
+        take(store, app, seconds=0.5)
+        take(store, app, seconds=LONG)
+        assert due_in(store) > LONG / 2
 
 
 class TestWhenSomebodyLooksAgain:

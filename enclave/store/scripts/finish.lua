@@ -24,6 +24,9 @@ close_operation(operation, OPERATION, LOG, payload.status, payload.message, payl
   cancelled, payload.ended_at, payload.prefix, payload.logs)
 redis.call('HSET', OPERATION, 'fence', payload.fence)
 redis.call('LPOP', QUEUE)
-if payload.untidy then redis.call('HSET', UNTIDY, app_id, payload.fence) end
+-- A note of somebody else's stays: what it is about may not be among what this release replaced.
+if payload.untidy and not (redis.call('HGET', UNTIDY, app_id) or ''):find('^note') then
+  redis.call('HSET', UNTIDY, app_id, payload.fence)
+end
 free_lease(app_id, 4)
 return 1
