@@ -26,17 +26,16 @@ def follow_operation(
     away_since: float | None = None
     while True:
         try:
-            if follower.waits():
-                away_since = None
+            follower.waits()
             if follower.shows_the_end():
                 return store.operations.operation(operation_id)
         except StoreUnavailable:
-            away_since = away_since or time.monotonic()
-            if time.monotonic() - away_since > _STORE_SECONDS:
+            now = time.monotonic()
+            if away_since is None or follower.answered_at >= away_since:
+                away_since = now
+            if now - away_since > _STORE_SECONDS:
                 raise
             report.keep_alive()
-        else:
-            away_since = None
 
 
 class _Follower:
@@ -45,24 +44,26 @@ class _Follower:
         self._silence = silence
         self._waiting: Waiting | None = Waiting(store, operation_id)
         self._shown = "0"
+        self.answered_at = 0.0
+        """When the store last answered, on the monotonic clock."""
 
-    def waits(self) -> bool:
+    def waits(self) -> None:
         """Say what the operation waits for, if it does and that changed."""
         word = self._waiting.look() if self._waiting else None
         if word is None:
             self._waiting = None
-            return False
+            return
         if word.text and word.moved:
             self._report.say([f"INFO: {word.text}."])
         elif word.text:
             self._report.replace(f"INFO: {word.text}.")
-        return True
 
     def shows_the_end(self) -> bool:
         """Show what comes: to the end, or for a moment as long as the operation waits."""
         silence = min(LOOK_SECONDS, self._silence) if self._waiting else self._silence
         entries = self._store.logs.follow(self._operation_id, after=self._shown, silence=silence)
         for entry in entries:
+            self.answered_at = time.monotonic()
             if entry is None:
                 self._report.keep_alive()
                 if self._waiting:

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 _PERIOD_SECONDS = 1.0
 _LONGEST_REST_SECONDS = 5.0  # while something runs or waits
-_SWEEP_SECONDS = 600.0
+_SWEEP_SECONDS = 300.0
 _ENGINE_REST_SECONDS = 300
 
 

@@ -4,7 +4,9 @@ import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -18,6 +20,9 @@ from enclave.store import Store, keys
 from enclave.store.leases import Ending, Lease
 from enclave.tokens import issue_token
 from testbed.processes import wait_until
+from toolbelt import following
+from toolbelt.errors import ToolbeltError
+from toolbelt.screen import TerminalOrFile
 
 CLEAR = "\r\x1b[K"
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
@@ -257,3 +262,23 @@ class TestEvents:
 
 def _followers(store: Store) -> int:
     return sum("xread" in each["cmd"] for each in store.database.raw.client_list())
+
+
+def test_what_is_no_stream_of_ours_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy's maintenance page, say, with status 200."""
+    now = [0.0]
+
+    class Server:
+        @contextmanager
+        def lines(self, _: str, **__: str) -> Iterator[Iterator[str]]:
+            yield iter(["<html>maintenance</html>"])
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+        assert now[0] < 3600, "it tries for ever"
+
+    monkeypatch.setattr(following.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(following.time, "sleep", sleep)
+    operation = {"id": 1, "_links": {"events": {"href": "/operations/1/events"}}}
+    with pytest.raises(ToolbeltError, match="goes on without you"):
+        following.follow(cast(Any, Server()), operation, TerminalOrFile())

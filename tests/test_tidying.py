@@ -11,7 +11,7 @@ from one_app import LEASE, OneApp
 from enclave.errors import OperationFailed
 from enclave.operation import OperationStatus
 from enclave.pushed_config import PushedConfig
-from enclave.store import Store
+from enclave.store import Store, keys
 from testbed.processes import wait_until
 from worker.plan import Placement
 from worker.runtime import ContainerSpec
@@ -151,3 +151,17 @@ class TestTheLookAtTheWholeEngine:
         labels = Placement("elsewhere", platform.app).attempt(1, "1")
         platform.engine.start(ContainerSpec("theirs", "theirs", labels))
         assert sweep(platform.store, platform.engine) == 0
+
+
+def test_an_app_whose_records_cannot_be_read_stops_nobody(platform: OneApp) -> None:
+    store, app = platform.store, platform.app
+    other = store.apps.create(store.apps.environment(app.environment_id), "other")
+    labels = Placement(store.installation(), other).attempt(99, "99")
+    platform.engine.start(ContainerSpec("left of the other", "left", labels))
+    store.database.raw.hset(keys.app(app.id), "state", "{broken")
+
+    assert sweep(store, platform.engine) == 1
+    store.leases.untidy(app.id)
+    platform.work()
+
+    assert store.database.redis.exists(keys.lease(app.id)) == 0  # it is tried again later

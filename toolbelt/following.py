@@ -82,11 +82,11 @@ def _events(server: Server, address: str, warn: Callable[[str], None]) -> Iterat
                         return
             problem = "it ended too early"
         except (Unreachable, Unavailable) as error:
-            if time.monotonic() > deadline:
-                raise Unreachable(str(error)) from error
             problem = str(error)
         except ValueError:
             problem = "a line was cut off"
+        if time.monotonic() > deadline:
+            raise Unreachable(problem)
         if not pause:
             warn(f"The connection was lost ({problem}). Trying again...")
         pause = min(_LONGEST_PAUSE_SECONDS, pause * 2 or 0.2)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 
-from enclave.errors import NotFound, OperationFailed
+from pydantic import ValidationError
+
+from enclave.errors import EnclaveError, LeaseLost, StoreUnavailable
 from enclave.store import Store
 from enclave.store.leases import Lease
 from worker.lease_keeper import LeaseKeeper
@@ -27,13 +29,15 @@ def tidy(store: Store, runtime: Runtime, lease: Lease, keeper: LeaseKeeper) -> N
 
     Raises ``LeaseLost`` or ``StoreUnavailable``: then whoever takes the lease next does it.
     """
-    app = store.apps.app(lease.app_id)
-    placement, live = Placement(store.installation(), app), read_live(store, app)
     try:
+        app = store.apps.app(lease.app_id)
+        placement, live = Placement(store.installation(), app), read_live(store, app)
         guarded = GuardedRuntime(runtime, keeper.hold)
         serve_only(guarded, placement, live.release, live.configuration)
-    except OperationFailed as error:
-        logger.warning("app %s is not tidy yet: %s", app.id, error)
+    except (LeaseLost, StoreUnavailable):
+        raise
+    except (EnclaveError, ValidationError) as error:  # its records may be unreadable
+        logger.warning("app %s is not tidy yet: %s", lease.app_id, _why(error))
         store.leases.release(lease, tidy=False)
     else:
         store.leases.release(lease, tidy=True)
@@ -50,19 +54,27 @@ def sweep(store: Store, runtime: Runtime) -> int:
         present[int(container.labels[LABEL_APP])].append(container)
     found = 0
     for app_id, containers in present.items():
-        if not store.leases.is_busy(app_id) and _differs(store, installation, app_id, containers):
-            logger.warning("containers of app %s are not what its release says: tidying", app_id)
-            store.leases.untidy(app_id)
-            found += 1
+        try:
+            if store.leases.is_busy(app_id) or not _differ(store, installation, app_id, containers):
+                continue
+        except StoreUnavailable:
+            raise
+        except (EnclaveError, ValidationError) as error:  # of one app: the others are looked at
+            logger.warning("the containers of app %s cannot be judged: %s", app_id, _why(error))
+            continue
+        logger.warning("containers of app %s are not what its release says: tidying", app_id)
+        store.leases.untidy(app_id)
+        found += 1
     return found
 
 
-def _differs(store: Store, installation: str, app_id: int, containers: list[Container]) -> bool:
-    try:
-        app = store.apps.app(app_id)
-    except NotFound:
-        logger.warning("there are containers of app %s, which is not known here", app_id)
-        return False
+def _why(error: Exception) -> str:
+    """Return the error's words; those of a record that is no record could quote it."""
+    return str(error) if isinstance(error, EnclaveError) else type(error).__name__
+
+
+def _differ(store: Store, installation: str, app_id: int, containers: list[Container]) -> bool:
+    app = store.apps.app(app_id)
     release = read_live(store, app).release
     specs = Placement(installation, app).service_containers(release, {}) if release else []
     return {spec.name for spec in specs} != {container.name for container in containers}
