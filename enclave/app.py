@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from enclave.credentials import RegistryCredentials
+from enclave.endpoint import Endpoint
 from enclave.pushed_config import PushedConfig
 
 
@@ -17,13 +18,31 @@ class AppStatus(StrEnum):
     DEPROVISIONED = "deprovisioned"
 
 
+CONTAINER_SIZE_MB = 1024
+"""The memory of a container unless ``--container-size`` says otherwise."""
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One process type of an app. ``command`` None: the image's own ENTRYPOINT and CMD."""
+    """One process type of an app. ``command`` None: the image's own ENTRYPOINT and CMD.
+
+    ``memory_mb`` (MiB) is the limit of each of its containers.
+    """
 
     process_type: str
     command: str | None
     container_count: int
+    memory_mb: int = CONTAINER_SIZE_MB
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """What is set for a process type, whether it is live or not.
+
+    ``stop_seconds``: from SIGTERM to SIGKILL; None for the installation's default.
+    """
+
+    stop_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +51,8 @@ class AppState:
 
     ``image`` is the stored reference, in its familiar form, None without one. ``pushed`` is the
     current commit's config, None before the first one and while ``detached`` (SPEC 3.4, 3.5).
-    ``release`` is the number of the live release, None while the app is pending.
+    ``release`` is the number of the live release, None while the app is pending. ``endpoints`` are
+    the provisioned ones. ``credential_helper`` is the program that gives registry credentials.
     """
 
     image: str | None = None
@@ -40,10 +60,16 @@ class AppState:
     detached: bool = False
     services: tuple[Service, ...] = ()
     release: int | None = None
+    endpoints: tuple[Endpoint, ...] = ()
+    credential_helper: str | None = None
 
     def service(self, process_type: str) -> Service | None:
         """Return the service of that type, or None."""
         return next((s for s in self.services if s.process_type == process_type), None)
+
+    def endpoints_of(self, process_type: str) -> tuple[Endpoint, ...]:
+        """Return the endpoints of one service."""
+        return tuple(each for each in self.endpoints if each.process_type == process_type)
 
 
 @dataclass(frozen=True, slots=True)

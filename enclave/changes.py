@@ -18,6 +18,14 @@ from enclave.operation import OperationRequest, Source
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MAX_COUNT = 1000
+_SIZES = range(16, 1024 * 1024 + 1)
+_HELPER = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_MAX_HEALTH_SECONDS = 900
+
+HEALTHCHECK_TIMEOUT = "RELEASE_HEALTHCHECK_TIMEOUT"
+"""The variable of an app with the seconds its containers have to become healthy (SPEC 6.4)."""
+STRICT_HEALTH_CHECKS = "STRICT_HEALTH_CHECKS"
+"""``true``: only a 200 from ``/healthcheck`` is healthy (SPEC 6.4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +34,9 @@ class Changes:
 
     ``image``: None keeps, ``""`` removes, else the new reference in familiar form. ``credentials``
     replace the stored ones; ``forget_credentials`` removes them. ``environment`` maps variables to
-    values, ``""`` unsets. ``container_count`` is the count of services that are new.
+    values, ``""`` unsets. ``container_count`` and ``container_size`` (MiB) are those of services
+    that are new; of the service that is scaled, where the operation is a scale. ``helper``: None
+    keeps, ``""`` removes, else the program that gives registry credentials.
     """
 
     image: str | None = None
@@ -34,6 +44,8 @@ class Changes:
     forget_credentials: bool = False
     environment: dict[str, str] = field(default_factory=dict, repr=False)
     container_count: int | None = None
+    container_size: int | None = None
+    helper: str | None = None
 
 
 def read_changes(
@@ -44,6 +56,8 @@ def read_changes(
     environment: Mapping[str, str],
     container_count: int | None,
     stored_image: str | None,
+    container_size: int | None = None,
+    helper: str | None = None,
 ) -> Changes:
     """Check what a client sent and return it as changes (SPEC 3.1, 3.2, 3.8).
 
@@ -59,8 +73,17 @@ def read_changes(
             )
         if "\0" in value:
             raise InvalidChange(f"the value of {name} holds a NUL, which no environment can carry")
+    _check_health_settings(environment)
     if container_count is not None and not 0 <= container_count <= _MAX_COUNT:
         raise InvalidChange(f"a container count is a number from 0 to {_MAX_COUNT}")
+    if container_size is not None and container_size not in _SIZES:
+        raise InvalidChange(
+            f"a container size is a number of MB from {_SIZES.start} to {_SIZES.stop - 1}"
+        )
+    if helper and not _HELPER.fullmatch(helper):
+        raise InvalidChange(
+            f"{helper!r} cannot name a credential helper: use lower case letters, digits, - and _"
+        )
     pair = _read_credentials(username, password, reference, stored_image)
     return Changes(
         image=None if image is None else (reference.familiar if reference else ""),
@@ -68,7 +91,19 @@ def read_changes(
         forget_credentials=username == "" and password == "",
         environment=dict(environment),
         container_count=container_count,
+        container_size=container_size,
+        helper=helper,
     )
+
+
+def _check_health_settings(environment: Mapping[str, str]) -> None:
+    """Refuse a time for health checks that is none (SPEC 6.4)."""
+    given = environment.get(HEALTHCHECK_TIMEOUT, "")
+    if given and not (given.isascii() and given.isdigit() and int(given) <= _MAX_HEALTH_SECONDS):
+        raise InvalidChange(
+            f"{HEALTHCHECK_TIMEOUT} is a number of seconds from 0 to {_MAX_HEALTH_SECONDS}, "
+            f"not {given!r}"
+        )
 
 
 def _read_credentials(
@@ -100,14 +135,22 @@ def _read_credentials(
 
 def changed_state(state: AppState, request: OperationRequest, changes: Changes) -> AppState:
     """Return the image and the git side of the app as the operation wants them."""
-    image = state.image if changes.image is None else (changes.image or None)
+    state = replace(
+        state,
+        image=_changed(state.image, changes.image),
+        credential_helper=_changed(state.credential_helper, changes.helper),
+    )
     match request.source:
         case Source.KEEP:
-            return replace(state, image=image)
+            return state
         case Source.DETACH:
-            return replace(state, image=image, pushed=None, detached=True)
+            return replace(state, pushed=None, detached=True)
         case Source.COMMIT:
-            return replace(state, image=image, pushed=request.pushed, detached=False)
+            return replace(state, pushed=request.pushed, detached=False)
+
+
+def _changed(stored: str | None, change: str | None) -> str | None:
+    return stored if change is None else (change or None)
 
 
 def changed_secrets(secrets: AppSecrets, changes: Changes) -> AppSecrets:

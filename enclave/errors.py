@@ -10,6 +10,7 @@ EnclaveError
 │   │   └── InvalidAptibleYml
 │   ├── InvalidRegistryCredentials  half a pair
 │   ├── InvalidChange               a variable name, a container count
+│   ├── InvalidEndpoint             a domain, a port, a network
 │   ├── InvalidCommand              a command that shell rules cannot split
 │   ├── UnknownCommitish            no such branch, tag or commit was pushed
 │   ├── AmbiguousCommitish
@@ -126,6 +127,14 @@ class InvalidRegistryCredentials(InvalidInput):
 
 class InvalidChange(InvalidInput):
     """A configuration variable or a container count that cannot be."""
+
+
+class InvalidEndpoint(InvalidInput):
+    """A domain, port or IP whitelist that no endpoint can have."""
+
+
+class InvalidRoute(InvalidInput):
+    """A host, an address or a network that no route can have."""
 
 
 class InvalidCommand(InvalidInput):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from enclave.endpoint import Endpoint
 from enclave.pushed_config import PushedConfig
 
 ZERO_ID = "0" * 40
@@ -15,6 +16,13 @@ class OperationType(StrEnum):
     """The kinds of work (SPEC 1)."""
 
     DEPLOY = "deploy"
+    RESTART = "restart"
+    REBUILD = "rebuild"
+    CONFIGURE = "configure"
+    SCALE = "scale"
+    ROLLBACK = "rollback"
+    PROVISION = "provision"
+    DEPROVISION = "deprovision"
 
 
 class OperationStatus(StrEnum):
@@ -67,6 +75,9 @@ class OperationRequest:
     """What was asked, by whom. Never changes; what it changes of the app is sealed beside it.
 
     ``reserved`` are the refs that the successful end moves; until then nobody else may.
+    ``release`` is the number a rollback goes back to. ``endpoint`` is what is provisioned or
+    deprovisioned; a deprovision without one is the app's. ``process_type`` is the service that is
+    scaled.
     """
 
     app_id: int
@@ -76,6 +87,9 @@ class OperationRequest:
     source: Source = Source.KEEP
     pushed: PushedConfig | None = None
     reserved: tuple[RefUpdate, ...] = ()
+    release: int | None = None
+    endpoint: Endpoint | None = None
+    process_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

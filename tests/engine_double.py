@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from enclave.credentials import RegistryCredentials
@@ -44,7 +44,22 @@ class Engine:
         return Image(str(reference), f"id of {reference.path}", (), ("serve",))
 
     def image(self, pinned_or_id: str) -> Image | None:
-        return None
+        return Image(pinned_or_id, pinned_or_id, (), ("serve",))
+
+    def files(
+        self,
+        image: Image,
+        paths: Sequence[str],
+        *,
+        limit: int,
+        name: str,
+        labels: Mapping[str, str],
+    ) -> dict[str, bytes]:
+        self._call("files")
+        return {}
+
+    def healthy(self, container: Container, *, seconds: float) -> None:
+        self._call("healthy")
 
     def run(self, spec: ContainerSpec, *, output: Callable[[bytes], None], seconds: float) -> int:
         container = self._make(spec)

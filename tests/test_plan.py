@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from enclave.app import App, AppState, Service
 from enclave.errors import InvalidCommand, OperationFailed
-from enclave.pushed_config import PushedConfig
-from enclave.release import Release, ReleasedService
+from enclave.pushed_config import ConfigFiles, PushedConfig
+from enclave.release import Attempt, Release, ReleasedService
 from worker.plan import Placement, Plan, arguments, environment, live_services, plan_deploy
 from worker.runtime import Image
 
@@ -18,6 +18,7 @@ COMMIT = "a" * 40
 PLAIN = Image("nginx@sha256:1", "sha256:1", command=("nginx",))
 WITH_ENTRYPOINT = Image("nginx@sha256:1", "sha256:1", entrypoint=("/entry",))
 EMPTY = Image("nginx@sha256:1", "sha256:1")
+ATTEMPT = Attempt(4, 41, "1")
 APP = App(7, 1, "prod", "web", "2026-01-01T00:00:00.000Z")
 
 
@@ -30,7 +31,8 @@ def state(procfile: str | None = None, aptible_yml: str | None = None, *live: Se
 
 
 def plan(wanted: AppState, image: Image = PLAIN, *, count_of_new: int | None = None) -> Plan:
-    return plan_deploy(wanted, image, count_of_new=count_of_new)
+    files = wanted.pushed.files if wanted.pushed else ConfigFiles()
+    return plan_deploy(wanted, image, files, count_of_new=count_of_new)
 
 
 def release(*services: ReleasedService, commit: str | None = COMMIT) -> Release:
@@ -161,18 +163,20 @@ class TestEnvironment:
             "APTIBLE_GIT_REF",
         ]
         configuration = {"A": "1", **dict.fromkeys(names, "mine")}
-        assert environment(configuration, commit=COMMIT, process_type="web", index=2, count=3) == {
+        assert environment(
+            configuration, commit=COMMIT, process_type="web", index=2, count=3, memory_mb=512
+        ) == {
             "A": "1",
             "APTIBLE_PROCESS_TYPE": "web",
             "APTIBLE_PROCESS_INDEX": "2",
             "APTIBLE_PROCESS_CONTAINER_COUNT": "3",
-            "APTIBLE_CONTAINER_SIZE": "1024",
+            "APTIBLE_CONTAINER_SIZE": "512",
             "APTIBLE_LAYER": "app",
             "APTIBLE_GIT_REF": COMMIT,
         }
 
     def test_without_a_commit_there_is_no_git_ref(self) -> None:
-        found = environment({}, commit=None, process_type="cmd", index=1, count=1)
+        found = environment({}, commit=None, process_type="cmd", index=1, count=1, memory_mb=1024)
         assert "APTIBLE_GIT_REF" not in found
 
 
@@ -217,7 +221,9 @@ class TestContainers:
         assert self.placement.labels().items() <= spec.labels.items()
 
     def test_a_before_command_belongs_to_the_operation_and_to_no_release(self) -> None:
-        spec = self.placement.command_container(release(), {"A": "1"}, PLAIN, "migrate", 2)
+        spec = self.placement.command_container(
+            ATTEMPT, release(), {"A": "1"}, ("/bin/sh", "-c", "migrate"), "before_release.2"
+        )
         assert spec.command == ("/bin/sh", "-c", "migrate")
         assert spec.labels["enclave.operation"] == "41"
         assert "enclave.release" not in spec.labels
@@ -228,7 +234,11 @@ class TestContainers:
         app = App(7, 1, "acme-prod", "shop", APP.created_at)
         service = ReleasedService("Web_1-x", "a", ("a",), 1)
         specs = Placement("i9", app).service_containers(release(service), {})
-        specs.append(Placement("i9", app).command_container(release(), {}, PLAIN, "a", 1))
+        specs.append(
+            Placement("i9", app).command_container(
+                ATTEMPT, release(), {}, ("a",), "before_release.1"
+            )
+        )
         for spec in specs:
             assert re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", spec.name)
             assert "acme" not in spec.name

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,8 +91,12 @@ def test_an_app_whose_wake_up_still_waits_is_looked_at_later(store: Store, app: 
     assert store.wakeups.waiting() == {app.id, other.id}
 
 
-def test_a_wake_up_is_waited_for_until_a_worker_takes_it(store: Store, app: App) -> None:
+def test_a_wake_up_is_waited_for_until_a_worker_takes_it(
+    store: Store, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert store.wakeups.waiting() == set()
+    digits_first = uuid.UUID("87282819-1111-1111-1111-111111111111")
+    monkeypatch.setattr("uuid.uuid4", lambda: digits_first)
     store.wakeups.ask_for_sweep(rest_seconds=60)  # for no app
     submit(store, app)
     assert store.wakeups.waiting() == {app.id}

@@ -37,7 +37,9 @@ from testbed.processes import wait_until
 A, B, C = "a" * 40, "b" * 40, "c" * 40
 MASTER = "refs/heads/master"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPbn0ZFfTnbUSpDNWqy5XUZ2mBCsIwOeuRSNuGEmsyPK me@home"
-SUCCEEDED = Ending(OperationStatus.SUCCEEDED, "", state=AppState("nginx"), secrets=AppSecrets())
+SUCCEEDED = Ending(
+    OperationStatus.SUCCEEDED, "", state=AppState("nginx", release=1), secrets=AppSecrets()
+)
 FAILED = Ending(OperationStatus.FAILED, "it broke")
 
 
@@ -330,7 +332,7 @@ class TestQueueAndLease:
         assert store.operations.operation(waiting.id).status is OperationStatus.SUCCEEDED
         assert store.leases.take(app.id, holder="w1", seconds=60) is None
         assert store.apps.app(app.id).status is AppStatus.PROVISIONED
-        assert store.apps.app(app.id).state == AppState("nginx")
+        assert store.apps.app(app.id).state == AppState("nginx", release=1)
 
     def test_one_at_a_time_in_order(self, store: Store, app: App) -> None:
         ids = [store.operations.submit(request(app), Changes()).id for _ in range(3)]

@@ -66,6 +66,11 @@ class LeaseKeeper:
         if self._lost.is_set() or now() - self._renewed > _TRUSTED * self._seconds:
             self.patiently(self.renew)
 
+    def check(self) -> None:
+        """Raise ``LeaseLost`` if the lease is known to be lost."""
+        if self._lost.is_set():
+            raise LeaseLost("another worker has taken over this app")
+
     def renew(self) -> None:
         """Prolong the lease now; raises ``LeaseLost`` or ``StoreUnavailable``."""
         asked = now()

@@ -47,7 +47,7 @@ def run_next_operation(
         reached("lease taken")
         if lease.tidies:
             try:
-                tidy(store, runtime, lease, keeper)
+                tidy(store, runtime, settings, lease, keeper)
             except LeaseLost:
                 logger.warning("lost the lease of app %s while tidying", app_id)
             return True

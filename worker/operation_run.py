@@ -1,4 +1,4 @@
-"""One operation under one lease: recovery, the deploy, its undoing, the one end."""
+"""One operation under one lease: recovery, its story, its undoing, the one end."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from enclave.app import AppSecrets
+from enclave.app import AppSecrets, AppStatus
 from enclave.checkpoints import reached
+from enclave.codec import decode
 from enclave.errors import (
     EnclaveError,
     HandedBack,
+    InvalidInput,
     LeaseLost,
+    NotFound,
     OperationCancelled,
     OperationFailed,
     OperationOverdue,
@@ -25,16 +28,19 @@ from enclave.store import Store
 from enclave.store.leases import Ending, Lease
 from worker.cancel_listener import CancelListener
 from worker.command_output import MAX_LINE
-from worker.deploy import BEGUN, Deploy
+from worker.commands import Hooks, run_hooks
 from worker.lease_keeper import LeaseKeeper
 from worker.live import read_live
 from worker.log import OperationLog
 from worker.plan import Placement
 from worker.redaction import Redactor, secrets_of
 from worker.roll_back import RollBack
-from worker.runtime import Container, Runtime
+from worker.routing import Routing
+from worker.runtime import LABEL_SERVICE, Runtime
 from worker.runtime.guarded import GuardedRuntime
-from worker.serve import remove_all
+from worker.serve import remove_all, retire
+from worker.stories import story_of
+from worker.work import BEGUN, Old, Work
 
 logger = logging.getLogger(__name__)
 
@@ -65,14 +71,24 @@ class OperationRun:
         hidden = secrets_of(self._secrets, [self._changes.credentials])
         hidden += secrets_of(AppSecrets(self._changes.environment))
         hidden += secrets_of(AppSecrets(self._live.configuration))
+        hidden += secrets_of(AppSecrets(self._configuration_to_restore()))
         self._redactor = Redactor(hidden)
         self._log = OperationLog(
             store.logs, lease, self._redactor, output_limit=settings.log_output_characters
         )
+        self._routing = Routing(store, settings, lease)
         self._roll_back = RollBack(
-            store, self._runtime, lease, keeper, self._placement, self._live, self._log
+            store,
+            self._runtime,
+            self._routing,
+            lease,
+            keeper,
+            self._placement,
+            self._live,
+            self._log,
         )
-        self._replaced: list[Container] = []
+        self._work = self._shared()
+        self._old = Old()
 
     def run(self) -> None:
         """Run the operation and record its end; then remove what it replaced."""
@@ -98,10 +114,12 @@ class OperationRun:
             self._recover()
             if self._operation.cancelled:
                 raise OperationCancelled("Cancelled.")
+            if self._placement.app.status is AppStatus.DEPROVISIONED:
+                raise OperationFailed("The app was deprovisioned.")
             with listener.listening(), self._limited():
-                deploy = self._deploy()
-                ending = deploy.run()
-            self._replaced = deploy.replaced
+                story = story_of(self._work)
+                ending = story.run()
+            self._old = story.old
             return ending
         except (LeaseLost, StoreUnavailable, HandedBack):
             raise
@@ -120,6 +138,8 @@ class OperationRun:
             self._log.info(detail)
         mended = self._roll_back.after(failed)
         cancelled = isinstance(failed, OperationCancelled)
+        if not cancelled:
+            self._run_failure_hooks()
         return Ending(
             OperationStatus.FAILED,
             self._log.clean(sentence)[:MAX_LINE],
@@ -190,10 +210,34 @@ class OperationRun:
         self._points.begin()
         self._keeper.patiently(lambda: self._store.leases.mark(self._lease, BEGUN))
 
-    def _deploy(self) -> Deploy:
-        return Deploy(
+    def _run_failure_hooks(self) -> None:
+        """Run the failure hooks of the release that was live, and is again (SPEC 5.3)."""
+        release, kind = self._live.release, self._operation.request.type
+        if release is None:
+            return
+        try:
+            hooks = Hooks.of(kind, release, self._live.configuration, succeeded=False)
+            run_hooks(self._work, hooks, self._keeper.check)
+        except (OperationFailed, InvalidInput) as error:
+            self._log.warn(f"The after_{kind}_failure commands did not run: {error}")
+
+    def _configuration_to_restore(self) -> dict[str, str]:
+        """Return the variables that a rollback would bring back; secrets may be among them."""
+        number = self._operation.request.release
+        if number is None:
+            return {}
+        try:
+            earlier = self._store.apps.release(self._lease.app_id, number)
+        except NotFound:
+            return {}
+        opened = self._store.sealer.open(earlier.sealed_configuration)
+        return decode(AppSecrets, opened).configuration
+
+    def _shared(self) -> Work:
+        return Work(
             store=self._store,
             runtime=self._runtime,
+            routing=self._routing,
             settings=self._settings,
             lease=self._lease,
             points=self._points,
@@ -202,18 +246,23 @@ class OperationRun:
             operation=self._operation,
             changes=self._changes,
             secrets=self._secrets,
+            live=self._live,
             begin=self._begin,
             remove_own=self._remove_own,
+            remove_commands=self._remove_commands,
         )
 
     def _remove_replaced(self) -> None:
-        """Remove the stopped containers of the release before, by name: the app's next operation
-        may have begun. Who dies before the end of this has left a note (``Ending.untidy``).
+        """Retire the containers of the release before, by name: the app's next operation may have
+        begun. Who dies before the end of this has left a note (``Ending.untidy``).
+
+        Those that served requests finish what is under way first (SPEC 6.3).
         """
         try:
-            for container in self._replaced:
+            retire(self._unguarded, self._routing, self._placement.app, self._old.serving)
+            for container in self._old.stopped:
                 self._unguarded.remove(container)
-            if self._replaced:
+            if self._old:
                 self._store.leases.tidied(self._lease)
         except (OperationFailed, StoreUnavailable) as error:
             logger.warning("old containers of app %s stay for now: %s", self._lease.app_id, error)
@@ -231,5 +280,13 @@ class OperationRun:
 
     def _remove_own(self) -> None:
         """Remove what was made under this lease, which needs none: nobody else counts on it."""
-        labels = self._placement.attempt(self._operation.id, self._lease.fence)
-        remove_all(self._unguarded, labels)
+        remove_all(self._unguarded, self._own())
+
+    def _remove_commands(self) -> None:
+        """Remove the commands' containers alone: requests may be sent to the services'."""
+        for container in self._unguarded.containers(self._own()):
+            if LABEL_SERVICE not in container.labels:
+                self._unguarded.remove(container)
+
+    def _own(self) -> dict[str, str]:
+        return self._placement.attempt(self._operation.id, self._lease.fence)

@@ -1,14 +1,15 @@
-"""What a deploy will do, as data: pure, no clock, no network (SPEC 4, DESIGN 5)."""
+"""What an operation will make run, as data: pure, no clock, no network (SPEC 4, DESIGN 5)."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from enclave.app import App, AppState, Service
+from enclave.app import CONTAINER_SIZE_MB, App, AppState, Service
 from enclave.errors import InvalidCommand, OperationFailed
-from enclave.release import Release, ReleasedService
+from enclave.pushed_config import ConfigFiles
+from enclave.release import Attempt, Release, ReleasedService
 from worker.runtime import (
     LABEL_APP,
     LABEL_FENCE,
@@ -18,12 +19,12 @@ from worker.runtime import (
     LABEL_OPERATION,
     LABEL_RELEASE,
     LABEL_SERVICE,
+    LABEL_STOP_SECONDS,
     ContainerSpec,
     Image,
 )
 
 DEFAULT_SERVICE = "cmd"
-CONTAINER_SIZE_MB = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +34,26 @@ class Plan:
     services: tuple[ReleasedService, ...]
     before: tuple[str, ...]
 
+    def without_before(self) -> Plan:
+        """Return the same, without the commands."""
+        return replace(self, before=())
 
-def plan_deploy(state: AppState, image: Image, *, count_of_new: int | None) -> Plan:
-    """Return what a deploy of ``image`` with the app's pushed config means.
 
-    ``state`` is the app as the operation wants it; its services still hold the counts that are
-    live. ``count_of_new`` is the container count of services that are new (SPEC 4.5). Raises
-    ``OperationFailed`` or ``InvalidCommand``.
+def plan_deploy(
+    state: AppState,
+    image: Image,
+    files: ConfigFiles,
+    *,
+    count_of_new: int | None = None,
+    size_of_new: int | None = None,
+) -> Plan:
+    """Return what a deploy of ``image`` with these files means.
+
+    ``state`` is the app as the operation wants it; its services still hold the counts and sizes
+    that are live. ``count_of_new`` and ``size_of_new`` are for services that are new (SPEC 4.5).
+    Raises ``OperationFailed`` or ``InvalidCommand``.
     """
-    procfile = state.pushed.read_procfile() if state.pushed else None
+    procfile = files.read_procfile()
     if procfile is not None:
         commands: dict[str, str | None] = {
             process.name: process.command for process in procfile.processes
@@ -56,18 +68,29 @@ def plan_deploy(state: AppState, image: Image, *, count_of_new: int | None) -> P
             "BRANCH --docker-image IMAGE)."
         )
     services = tuple(
-        ReleasedService(
-            process_type=name,
-            command=command,
-            arguments=None if command is None else arguments(command, image),
-            container_count=_count(state.service(name), count_of_new),
+        with_size(
+            ReleasedService(
+                name,
+                command,
+                None if command is None else arguments(command, image),
+                1 if count_of_new is None else count_of_new,
+                size_of_new or CONTAINER_SIZE_MB,
+            ),
+            state.service(name),
         )
         for name, command in commands.items()
     )
-    before = state.pushed.read_aptible_yml().before_release if state.pushed else ()
+    before = files.read_aptible_yml().before_release
     for command in before:
         arguments(command, image)  # one that cannot be split is refused before anything runs
     return Plan(services, tuple(before))
+
+
+def with_size(service: ReleasedService, live: Service | None) -> ReleasedService:
+    """Return a service with the count and size it has, if it is not new (SPEC 4.5)."""
+    if live is None:
+        return service
+    return replace(service, container_count=live.container_count, memory_mb=live.memory_mb)
 
 
 def arguments(command: str, image: Image) -> tuple[str, ...]:
@@ -87,15 +110,11 @@ def arguments(command: str, image: Image) -> tuple[str, ...]:
         ) from error
 
 
-def _count(live: Service | None, count_of_new: int | None) -> int:
-    if live is not None:
-        return live.container_count
-    return 1 if count_of_new is None else count_of_new
-
-
 def live_services(services: tuple[ReleasedService, ...]) -> tuple[Service, ...]:
     """Return a release's services as the app's state keeps them."""
-    return tuple(Service(s.process_type, s.command, s.container_count) for s in services)
+    return tuple(
+        Service(s.process_type, s.command, s.container_count, s.memory_mb) for s in services
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +153,18 @@ class Placement:
         service: ReleasedService,
         index: int,
     ) -> ContainerSpec:
+        made = release.made(service)
+        stop = {} if service.stop_seconds is None else {LABEL_STOP_SECONDS: service.stop_seconds}
         return ContainerSpec(
-            name=self._name(release, f"{service.process_type}.{index}"),
+            name=self.name(made, f"{service.process_type}.{index}"),
             image_id=release.image_id,
             labels={
-                **self.attempt(release.operation_id, release.fence),
+                **self.attempt(made.operation_id, made.fence),
                 **self.readable(),
-                LABEL_RELEASE: str(release.number),
+                LABEL_RELEASE: str(made.number),
                 LABEL_SERVICE: service.process_type,
                 LABEL_INDEX: str(index),
+                **{name: str(seconds) for name, seconds in stop.items()},
             },
             command=service.arguments,
             environment=environment(
@@ -151,41 +173,46 @@ class Placement:
                 process_type=service.process_type,
                 index=index,
                 count=service.container_count,
+                memory_mb=service.memory_mb,
             ),
-            memory_mb=CONTAINER_SIZE_MB,
+            memory_mb=service.memory_mb,
         )
 
     def command_container(
         self,
+        attempt: Attempt,
         release: Release,
         configuration: Mapping[str, str],
-        image: Image,
-        command: str,
-        number: int,
+        command: tuple[str, ...],
+        what: str,
     ) -> ContainerSpec:
-        """Return the container that runs the ``number``-th before_release command."""
+        """Return the container in which ``attempt`` runs a command with a release's image.
+
+        ``what`` tells the containers of one attempt apart: ``before_release.2``.
+        """
         return ContainerSpec(
-            name=self._name(release, f"before_release.{number}"),
+            name=self.name(attempt, what),
             image_id=release.image_id,
-            labels={**self.attempt(release.operation_id, release.fence), **self.readable()},
-            command=arguments(command, image),
+            labels={**self.attempt(attempt.operation_id, attempt.fence), **self.readable()},
+            command=command,
             environment=environment(
                 configuration,
                 commit=release.pushed.commit if release.pushed else None,
-                process_type="before_release",
+                process_type=what.partition(".")[0],
                 index=1,
                 count=1,
+                memory_mb=CONTAINER_SIZE_MB,
             ),
             memory_mb=CONTAINER_SIZE_MB,
         )
 
-    def _name(self, release: Release, what: str) -> str:
+    def name(self, made: Attempt, what: str) -> str:
         """Return a name that is unique on the Engine: enclave.app12.web.1.op7.f9.INSTALLATION.
 
         Made of numbers, not handles: every container can look up every other's name in Docker's
         DNS, and nobody may learn from it which apps exist (invariant 7). The label has the handle.
         """
-        attempt = f"op{release.operation_id}.f{release.fence}"
+        attempt = f"op{made.operation_id}.f{made.fence}"
         return f"enclave.app{self.app.id}.{what}.{attempt}.{self.installation}"
 
 
@@ -196,13 +223,14 @@ def environment(
     process_type: str,
     index: int,
     count: int,
+    memory_mb: int,
 ) -> dict[str, str]:
     """Return a container's environment on top of its image's (SPEC 4.6); later wins."""
     ours = {
         "APTIBLE_PROCESS_TYPE": process_type,
         "APTIBLE_PROCESS_INDEX": str(index),
         "APTIBLE_PROCESS_CONTAINER_COUNT": str(count),
-        "APTIBLE_CONTAINER_SIZE": str(CONTAINER_SIZE_MB),
+        "APTIBLE_CONTAINER_SIZE": str(memory_mb),
         "APTIBLE_LAYER": "app",
     }
     if commit is not None:

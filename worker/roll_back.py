@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from enclave.errors import EnclaveError, EngineUnavailable, OperationFailed
 from enclave.store import Store
 from enclave.store.leases import Lease
-from worker.deploy import BEGUN
 from worker.lease_keeper import LeaseKeeper
 from worker.live import Live
 from worker.log import OperationLog
 from worker.plan import Placement
+from worker.routing import Routing
 from worker.runtime import Runtime
 from worker.serve import serve_only
+from worker.work import BEGUN
 
 _SECONDS = 60.0  # for an Engine that is away to come back; after it, others try again
 _FIRST_PAUSE = 0.2
@@ -27,6 +28,7 @@ class RollBack:
 
     store: Store
     runtime: Runtime
+    routing: Routing
     lease: Lease
     keeper: LeaseKeeper
     placement: Placement
@@ -75,4 +77,4 @@ class RollBack:
 
     def _serve(self) -> bool:
         release, configuration = self.live.release, self.live.configuration
-        return serve_only(self.runtime, self.placement, release, configuration)
+        return serve_only(self.runtime, self.placement, release, configuration, self.routing)

@@ -6,14 +6,22 @@ what a killed worker left (DESIGN 4 and 5).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+from enclave.app import App
 from enclave.errors import ContainerDied, OperationFailed
 from enclave.release import Release
 from worker.plan import Placement
-from worker.runtime import Container, ContainerSpec, Runtime
+from worker.routing import Routing
+from worker.runtime import (
+    LABEL_SERVICE,
+    LABEL_STOP_SECONDS,
+    Container,
+    ContainerSpec,
+    Runtime,
+)
 
 _AT_A_TIME = 16
 
@@ -23,50 +31,90 @@ def serve_only(
     placement: Placement,
     release: Release | None,
     configuration: Mapping[str, str],
+    routing: Routing | None = None,
 ) -> bool:
     """Remove every container of the app that is not the release's; run every one that is.
 
     ``release`` None: the app has none, nothing shall run. A container that is missing is made
-    again from the release, which needs neither registry nor git. Returns whether the release had
+    again from the release, which needs neither registry nor git. Services with an endpoint get
+    their requests back before the containers go that had them. Returns whether the release had
     to be brought back, or was running as it should. Everything is tried before the first failure
     is raised, an ``OperationFailed``.
     """
     specs = placement.service_containers(release, configuration) if release else []
     names = {spec.name for spec in specs}
     present = {container.name: container for container in runtime.containers(placement.labels())}
+    strangers = [container for name, container in present.items() if name not in names]
+    routed = {endpoint.process_type for endpoint in placement.app.state.endpoints}
+    serving = [each for each in strangers if each.labels.get(LABEL_SERVICE) in routed]
+    _remove(runtime, [each for each in strangers if each not in serving])
     failures: list[OperationFailed] = []
     mended = False
-    for name in present.keys() - names:
-        with _collected(failures):
-            runtime.remove(present[name])
-    if failures:  # never two generations at once (SPEC 6.3)
-        raise failures[0]
+    running: list[Container] = []
     for spec in specs:
         known = present.get(spec.name)
         mended = mended or known is None or not known.running
         with _collected(failures):
-            if known is None:
-                runtime.keep(runtime.start(spec))
-            elif known.running:
-                runtime.keep(known)  # a stop that was interrupted may have let go of it already
-            else:
-                _bring_back(runtime, known, spec)
+            running.append(_serve(runtime, known, spec))
     if failures:
         raise failures[0]
+    if routing is not None:
+        routing.serve_only(placement.app, release, running)
+        retire(runtime, routing, placement.app, serving)
+    else:
+        _remove(runtime, serving)
     return mended
 
 
-def _bring_back(runtime: Runtime, known: Container, spec: ContainerSpec) -> None:
+def retire(runtime: Runtime, routing: Routing, app: App, containers: Sequence[Container]) -> None:
+    """Drain, stop and remove containers that requests have been sent to (SPEC 6.3).
+
+    Raises ``OperationFailed`` or ``StoreUnavailable``.
+    """
+    if not containers:
+        return
+    routing.drained(app.state.endpoints)
+    stop_all(runtime, containers, seconds=routing.settings.stop_seconds)
+    _remove(runtime, containers)
+
+
+def _remove(runtime: Runtime, containers: Iterable[Container]) -> None:
+    """Remove them all; raises the first failure: never two generations at once (SPEC 6.3)."""
+    failures: list[OperationFailed] = []
+    for container in containers:
+        with _collected(failures):
+            runtime.remove(container)
+    if failures:
+        raise failures[0]
+
+
+def _serve(runtime: Runtime, known: Container | None, spec: ContainerSpec) -> Container:
+    """Run one container of the release, whatever is there of it."""
+    if known is None:
+        return _started(runtime, spec)
+    if known.running:
+        runtime.keep(known)  # a stop that was interrupted may have let go of it already
+        return known
+    return _bring_back(runtime, known, spec)
+
+
+def _started(runtime: Runtime, spec: ContainerSpec) -> Container:
+    container = runtime.start(spec)
+    runtime.keep(container)
+    return container
+
+
+def _bring_back(runtime: Runtime, known: Container, spec: ContainerSpec) -> Container:
     """Start a stopped container again, or one like it.
 
     An Engine that was killed while it started a container may never start that one again
     ("task … already exists").
     """
     try:
-        runtime.resume(known)
+        return runtime.resume(known)
     except ContainerDied:
         runtime.remove(known)
-        runtime.keep(runtime.start(spec))
+        return _started(runtime, spec)
 
 
 @contextmanager
@@ -85,11 +133,17 @@ def remove_all(runtime: Runtime, labels: Mapping[str, str]) -> None:
 
 
 def stop_all(runtime: Runtime, containers: Iterable[Container], *, seconds: float) -> None:
-    """Stop containers side by side, each with ``seconds`` from SIGTERM to SIGKILL.
+    """Stop containers side by side, each with its service's time from SIGTERM to SIGKILL.
 
-    Raises what the first failure raised, after all have been tried.
+    ``seconds`` is for those that have none of their own. Raises what the first failure raised,
+    after all have been tried.
     """
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        stops = [pool.submit(runtime.stop, each, seconds=seconds) for each in containers]
+        stops = [
+            pool.submit(
+                runtime.stop, each, seconds=float(each.labels.get(LABEL_STOP_SECONDS, seconds))
+            )
+            for each in containers
+        ]
     for stop in stops:
         stop.result()

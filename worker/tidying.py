@@ -12,11 +12,13 @@ from collections import defaultdict
 from pydantic import ValidationError
 
 from enclave.errors import EnclaveError, LeaseLost, StoreUnavailable
+from enclave.settings import Settings
 from enclave.store import Store
 from enclave.store.leases import Lease
 from worker.lease_keeper import LeaseKeeper
 from worker.live import read_live
 from worker.plan import Placement
+from worker.routing import Routing
 from worker.runtime import LABEL_APP, LABEL_INSTALLATION, Container, Runtime
 from worker.runtime.guarded import GuardedRuntime
 from worker.serve import serve_only
@@ -24,7 +26,9 @@ from worker.serve import serve_only
 logger = logging.getLogger(__name__)
 
 
-def tidy(store: Store, runtime: Runtime, lease: Lease, keeper: LeaseKeeper) -> None:
+def tidy(
+    store: Store, runtime: Runtime, settings: Settings, lease: Lease, keeper: LeaseKeeper
+) -> None:
     """Make exactly the app's live release run; free the lease, which was taken for this.
 
     Raises ``LeaseLost`` or ``StoreUnavailable``: then whoever takes the lease next does it.
@@ -33,7 +37,8 @@ def tidy(store: Store, runtime: Runtime, lease: Lease, keeper: LeaseKeeper) -> N
         app = store.apps.app(lease.app_id)
         placement, live = Placement(store.installation(), app), read_live(store, app)
         guarded = GuardedRuntime(runtime, keeper.hold)
-        serve_only(guarded, placement, live.release, live.configuration)
+        routing = Routing(store, settings, lease)
+        serve_only(guarded, placement, live.release, live.configuration, routing)
     except (LeaseLost, StoreUnavailable):
         raise
     except (EnclaveError, ValidationError) as error:  # its records may be unreadable

@@ -12,12 +12,14 @@ from enclave.store import keys
 from enclave.store.apps import Apps
 from enclave.store.database import Database, unavailable_when_lost
 from enclave.store.due import Due
+from enclave.store.endpoints import Endpoints
 from enclave.store.leases import Leases
 from enclave.store.logs import Logs
 from enclave.store.operations import Operations
 from enclave.store.people import People
 from enclave.store.pushes import Pushes
 from enclave.store.repacks import Repacks
+from enclave.store.routes import Routes
 from enclave.store.services import ServiceIds
 from enclave.store.wakeups import Wakeups
 
@@ -25,7 +27,9 @@ from enclave.store.wakeups import Wakeups
 class Store:
     """The door to the store. Safe to share between threads; connects on first use."""
 
-    def __init__(self, url: str, sealer: Sealer, *, logs_kept: int = 50) -> None:
+    def __init__(
+        self, url: str, sealer: Sealer, *, logs_kept: int = 50, domain: str = "localhost"
+    ) -> None:
         self.database = Database(url)
         self.sealer = sealer
         self.people = People(self.database)
@@ -38,6 +42,8 @@ class Store:
         self.logs = Logs(self.database)
         self.repacks = Repacks(self.database)
         self.service_ids = ServiceIds(self.database)
+        self.routes = Routes(self.database)
+        self.endpoints = Endpoints(self.database, domain)
 
     def installation(self) -> str:
         """Return this installation's name, made on first use: what labels its containers."""
@@ -54,4 +60,6 @@ class Store:
 def open_store(settings: Settings) -> Store:
     """Return the store that the settings name. Raises ``Misconfigured``."""
     sealer = Sealer.from_settings(settings.secret_keys, settings.data)
-    return Store(settings.resolved_redis_url, sealer, logs_kept=settings.logs_kept)
+    return Store(
+        settings.resolved_redis_url, sealer, logs_kept=settings.logs_kept, domain=settings.domain
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enclave.app import App, AppSecrets, AppState, AppStatus
+from enclave.app import App, AppSecrets, AppState, AppStatus, ServiceSettings
 from enclave.clock import now_iso
 from enclave.codec import decode, encode
 from enclave.errors import Conflict, NotFound
@@ -104,6 +104,19 @@ class Apps:
         with unavailable_when_lost():
             sealed = self._redis.hget(keys.app(app_id), "secrets")
         return decode(AppSecrets, self._sealer.open(sealed)) if sealed else AppSecrets()
+
+    def service_settings(self, app_id: int) -> dict[str, ServiceSettings]:
+        """Return what is set for the app's process types; those that are missing have defaults."""
+        with unavailable_when_lost():
+            records = self._redis.hgetall(keys.service_settings(app_id))
+        return {name: decode(ServiceSettings, record) for name, record in records.items()}
+
+    def set_service_settings(
+        self, app_id: int, process_type: str, settings: ServiceSettings
+    ) -> None:
+        """Store what is set for a process type; it counts from its next containers on."""
+        with unavailable_when_lost():
+            self._redis.hset(keys.service_settings(app_id), process_type, encode(settings))
 
     def releases(self, app_id: int) -> list[Release]:
         """Return the app's releases, newest first."""

@@ -11,7 +11,10 @@ INSTALLATION = f"{_ROOT}:installation"  # string: this installation's name on it
 DUE = f"{_ROOT}:due"
 """Sorted set: app id -> time (ms) when someone must have looked at its queue. Also the channel on
 which reconcilers hear of a new one."""
+ENDPOINT_HOSTS = f"{_ROOT}:endpoint-hosts"  # hash: host name -> endpoint id
 UNTIDY = f"{_ROOT}:untidy"  # hash: app id -> fence under which containers may have been left behind
+DEPROVISIONED = f"{_ROOT}:deprovisioned"
+"""Set of ids of apps that are gone, and whose repositories are still to be removed."""
 SWEPT = f"{_ROOT}:swept"  # string that expires: a sweep of the Engine waits, or was just made
 
 
@@ -53,6 +56,11 @@ def login_failures(email: str) -> str:
 def environment(environment_id: int) -> str:
     """String: record (JSON)."""
     return f"{_ROOT}:environment:{environment_id}"
+
+
+def environment_prefix() -> str:
+    """What stands before an environment's id in its key."""
+    return environment(0)[:-1]
 
 
 def environment_apps(environment_id: int) -> str:
@@ -113,6 +121,21 @@ def kept_logs(app_id: int) -> str:
 def service_ids(app_id: int) -> str:
     """Hash: process type -> service id, kept when the process type goes."""
     return f"{_ROOT}:app:{app_id}:service-ids"
+
+
+def service_settings(app_id: int) -> str:
+    """Hash: process type -> settings (JSON), kept when the process type goes."""
+    return f"{_ROOT}:app:{app_id}:service-settings"
+
+
+def endpoint(endpoint_id: int) -> str:
+    """Hash: endpoint (JSON), status."""
+    return f"{_ROOT}:endpoint:{endpoint_id}"
+
+
+def app_endpoints(app_id: int) -> str:
+    """Set of the ids of the app's endpoints, provisioned or not."""
+    return f"{_ROOT}:app:{app_id}:endpoints"
 
 
 def service(service_id: int) -> str:

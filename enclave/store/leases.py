@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enclave.app import AppSecrets, AppState, AppStatus
 from enclave.clock import now_iso
 from enclave.codec import encode
+from enclave.endpoint import EndpointStatus
 from enclave.errors import LeaseLost, OperationCancelled
 from enclave.operation import OperationStatus
 from enclave.release import Release
@@ -46,11 +47,21 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointEnd:
+    """What becomes of an endpoint with the success of an operation; ``host`` is its name."""
+
+    id: int
+    status: EndpointStatus
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ending:
     """How an operation ends. The app's new state and secrets are written only by a success.
 
     ``message`` is one line; with its level it becomes the log's last, in the same transaction.
-    ``untidy``: containers that nobody counts on may be left.
+    ``untidy``: containers that nobody counts on may be left. ``deprovisions``: the app is gone
+    with this success.
     """
 
     status: OperationStatus
@@ -60,6 +71,8 @@ class Ending:
     secrets: AppSecrets | None = None
     release: Release | None = None
     untidy: bool = False
+    deprovisions: bool = False
+    endpoints: tuple[EndpointEnd, ...] = ()
 
     @property
     def line(self) -> str:
@@ -126,8 +139,11 @@ class Leases:
             app = [
                 *("state", encode(ending.state)),
                 *("secrets", self._sealer.seal(encode(ending.secrets))),
-                *("status", AppStatus.PROVISIONED.value),
             ]
+            if ending.deprovisions:
+                app += ["status", AppStatus.DEPROVISIONED.value]
+            elif ending.state.release is not None:
+                app += ["status", AppStatus.PROVISIONED.value]
         payload = {
             "fence": lease.fence,
             "status": ending.status.value,
@@ -141,6 +157,15 @@ class Leases:
             "untidy": ending.untidy,
             "prefix": keys.operation_prefix(),
             "logs": self._logs_kept,
+            "endpoints": [
+                [keys.endpoint(each.id), each.id, each.status.value, each.host]
+                for each in ending.endpoints
+            ],
+            "hosts": keys.ENDPOINT_HOSTS,
+            "app_endpoints": keys.app_endpoints(lease.app_id),
+            "deprovisions": ending.deprovisions,
+            "environment": keys.environment_prefix(),
+            "deprovisioned": keys.DEPROVISIONED,
         }
         held = self._database.run(
             "finish",

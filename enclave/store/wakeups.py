@@ -78,7 +78,11 @@ class Wakeups:
             if not asked:
                 return False
             self._queue.enqueue_call(
-                SWEEP_JOB, timeout=_NO_TIMEOUT, result_ttl=0, failure_ttl=_FAILURE_SECONDS
+                SWEEP_JOB,
+                timeout=_NO_TIMEOUT,
+                result_ttl=0,
+                failure_ttl=_FAILURE_SECONDS,
+                job_id=f"sweep-{uuid.uuid4().hex}",  # RQ's own can begin like an app's
             )
         return True
 

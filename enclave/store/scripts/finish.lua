@@ -4,6 +4,7 @@
 -- release (JSON or ""), number, untidy (containers may be left to remove), prefix (of operations'
 -- keys), logs (how many are kept). Returns 1; 0 when the lease is lost; 2 when the operation was
 -- cancelled before this success, which then did not happen. Asked again after a lost answer: 1.
+-- deprovisions: the app's handle is free, its refs and releases are gone, its repository is to go.
 local OPERATION, LOG = KEYS[14], KEYS[15]
 local app_id, operation = ARGV[1], ARGV[2]
 local payload = cjson.decode(ARGV[3])
@@ -17,6 +18,8 @@ if payload.status == 'succeeded' then
     store_ref(update.ref, update.new, update.config)
   end
   if #payload.app > 0 then redis.call('HSET', APP, unpack(payload.app)) end
+  for _, endpoint in ipairs(payload.endpoints) do end_endpoint(payload, unpack(endpoint)) end
+  if payload.deprovisions then forget_app(app_id, payload) end
   if payload.release ~= '' then redis.call('HSET', RELEASES, payload.number, payload.release) end
 end
 local cancelled = redis.call('HGET', OPERATION, 'cancelled') == '1' and '1' or payload.cancelled

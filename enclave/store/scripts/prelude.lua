@@ -120,6 +120,24 @@ local function keep_logs(operation, prefix, most)
   end
 end
 
+-- The app is gone: only its record and its operations stay, to be read by those who could before.
+local function forget_app(app_id, payload)
+  local environment = redis.call('HGET', APP, 'environment_id')
+  local apps = payload.environment .. environment .. ':apps'
+  local handle = redis.call('HGET', APP, 'handle')
+  if redis.call('HGET', apps, handle) == app_id then redis.call('HDEL', apps, handle) end
+  redis.call('DEL', REFS, CONFIGS, DIRECTORIES, RELEASES)
+  redis.call('SADD', payload.deprovisioned, app_id)
+end
+
+-- What becomes of an endpoint: its name is free once it is deprovisioned.
+local function end_endpoint(payload, key, id, status, host)
+  redis.call('HSET', key, 'status', status)
+  if status ~= 'deprovisioned' then return end
+  if redis.call('HGET', payload.hosts, host) == tostring(id) then redis.call('HDEL', payload.hosts, host) end
+  redis.call('SREM', payload.app_endpoints, id)
+end
+
 -- The end of an operation, however it ended: its refs are free, its log is closed with `line`.
 local function close_operation(operation, operation_key, log, status, message, line, cancelled,
                                ended_at, prefix, most_logs)
