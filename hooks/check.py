@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 
-from enclave.aptible_yml import AptibleYml, parse_aptible_yml
+from enclave.aptible_yml import parse_aptible_yml
 from enclave.errors import InvalidAptibleYml, InvalidFile, InvalidFiles, InvalidProcfile, Problem
 from enclave.procfile import parse_procfile
 from enclave.pushed_config import APTIBLE_YML, PROCFILE
@@ -36,20 +35,12 @@ def check_files(files: Mapping[str, bytes | InvalidFile]) -> tuple[str, ...]:
             if name == PROCFILE:
                 parse_procfile(content)
             else:
-                parsed = parse_aptible_yml(content)
-                warnings += parsed.warnings + _not_run_yet(parsed)
+                warnings += parse_aptible_yml(content).warnings
         except InvalidFile as error:
             refused.append(error)
     if refused:
         raise InvalidFiles(tuple(refused))
     return warnings
-
-
-def _not_run_yet(parsed: AptibleYml) -> tuple[str, ...]:
-    """Warn of after_* hooks: SPEC 5.3's are checked, and nobody runs them so far."""
-    names = [each.name for each in fields(parsed) if each.name.startswith("after_")]
-    found = [name for name in names if getattr(parsed, name)]
-    return (f"{APTIBLE_YML}: after_… hooks are checked but not run yet",) if found else ()
 
 
 def check_directory(directory: Path) -> tuple[str, ...]:

@@ -22,6 +22,14 @@ from receiver.quarantine import Quarantine
 
 _JUDGEMENTS = 20  # times the deploy branch's reservations may change under one push
 
+_WORDS = {
+    "stale": "stale info: it moved meanwhile, fetch first",
+    "reserved": "reserved by operation {} until it ends",
+    "conflict": "conflicts with {}: git keeps one of the two names",
+    "gone": "the app was deprovisioned meanwhile",
+}
+"""What the pusher reads for each verdict of the store (``PushOutcome``)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
@@ -65,17 +73,11 @@ class Accepted:
         if refusal is not None:
             return str(refusal)
         word, _, argument = self.outcome.verdicts.get(ref, "ok").partition(" ")
-        match word:
-            case "stale":
-                return "stale info: it moved meanwhile, fetch first"
-            case "reserved":
-                return f"reserved by operation {argument} until it ends"
-            case "conflict":
-                return f"conflicts with {argument}: git keeps one of the two names"
-            case _ if any(verdict != "ok" for verdict in self.outcome.verdicts.values()):
-                return "atomic push: another ref was refused" if self.judgement.atomic else None
-            case _:
-                return None
+        if word in _WORDS:
+            return _WORDS[word].format(argument)
+        if word == "ok" and any(each != "ok" for each in self.outcome.verdicts.values()):
+            return "atomic push: another ref was refused" if self.judgement.atomic else None
+        return None
 
 
 def judge_and_commit(

@@ -8,9 +8,12 @@ for an index without its pack.
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
+from enclave.settings import Settings
+from enclave.store import Store
 from receiver.owned_directory import locked
 from receiver.owned_directory import sweep as sweep_unowned
 from receiver.packs import counts
@@ -29,6 +32,16 @@ def sweep(repositories: Path) -> int:
     )
     folders = sum(sweep_unowned(repositories, pattern) for pattern in patterns)
     return folders + sum(map(_remove_orphans, repositories.glob("*.git/objects/pack")))
+
+
+def remove_deprovisioned(store: Store, settings: Settings) -> int:
+    """Remove the repositories of apps that were deprovisioned; return how many."""
+    gone = store.apps.deprovisioned()
+    for app_id in gone:
+        shutil.rmtree(settings.repository(app_id), ignore_errors=True)
+        if not settings.repository(app_id).exists():
+            store.apps.forget_repository(app_id)
+    return len(gone)
 
 
 def _remove_orphans(folder: Path) -> int:

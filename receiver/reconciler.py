@@ -10,7 +10,7 @@ from collections.abc import Callable
 from enclave.errors import EnclaveError, StoreUnavailable
 from enclave.settings import Settings
 from enclave.store import Store
-from receiver.leftovers import sweep
+from receiver.leftovers import remove_deprovisioned, sweep
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +47,10 @@ async def reconcile_forever(store: Store, settings: Settings) -> None:
             next_sweep = time.monotonic() + _SWEEP_SECONDS
             await _logged(
                 lambda: sweep(settings.repositories), "removed %d leftover(s) of the dead"
+            )
+            await _logged(
+                lambda: remove_deprovisioned(store, settings),
+                "removed %d repositories of deprovisioned apps",
             )
             await _logged(
                 lambda: store.wakeups.ask_for_sweep(rest_seconds=_ENGINE_REST_SECONDS),

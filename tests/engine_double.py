@@ -18,6 +18,11 @@ class Engine:
 
     def __init__(self) -> None:
         self.all: dict[str, Container] = {}
+        self.commands: list[str] = []  # what was run to its end
+        self.made: list[ContainerSpec] = []
+        self.in_images: dict[str, bytes] = {}
+        self.gone_images: set[str] = set()
+        self.failing: set[str] = set()  # commands that exit 1
         self.on: dict[tuple[str, str], Callable[[], None]] = {}
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
@@ -44,6 +49,8 @@ class Engine:
         return Image(str(reference), f"id of {reference.path}", (), ("serve",))
 
     def image(self, pinned_or_id: str) -> Image | None:
+        if pinned_or_id in self.gone_images:
+            return None
         return Image(pinned_or_id, pinned_or_id, (), ("serve",))
 
     def files(
@@ -56,7 +63,7 @@ class Engine:
         labels: Mapping[str, str],
     ) -> dict[str, bytes]:
         self._call("files")
-        return {}
+        return {path: data for path, data in self.in_images.items() if path in paths}
 
     def healthy(self, container: Container, *, seconds: float) -> None:
         self._call("healthy")
@@ -64,7 +71,11 @@ class Engine:
     def run(self, spec: ContainerSpec, *, output: Callable[[bytes], None], seconds: float) -> int:
         container = self._make(spec)
         self._call("run")
-        return 137 if self.all.pop(container.id, None) is None else 0
+        command = (spec.command or ("",))[-1]
+        self.commands.append(command)
+        if self.all.pop(container.id, None) is None:
+            return 137
+        return 1 if command in self.failing else 0
 
     def start(self, spec: ContainerSpec) -> Container:
         self._call("start")
@@ -105,7 +116,8 @@ class Engine:
     def _make(self, spec: ContainerSpec) -> Container:
         with self._lock:
             identifier = str(next(self._numbers))
-            made = Container(identifier, spec.name, spec.labels, True, spec.image_id)
+            made = Container(identifier, spec.name, spec.labels, True, spec.image_id, "127.0.0.1")
+            self.made.append(spec)
             self.all[identifier] = made
             return made
 

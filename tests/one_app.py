@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 from engine_double import Engine
 
-from enclave.app import App
+from enclave.app import App, AppState
 from enclave.changes import Changes
 from enclave.operation import Operation, OperationRequest, OperationStatus, OperationType, Source
 from enclave.people import User
 from enclave.pushed_config import PushedConfig
+from enclave.release import Release
 from enclave.settings import Settings
 from enclave.store import Store, keys
 from worker.operation import run_next_operation
@@ -36,6 +38,27 @@ class OneApp:
             self.app.id, OperationType.DEPLOY, 1, ANN.email, source=source, pushed=pushed
         )
         return self.store.operations.submit(request, Changes(image=image))
+
+    def ask(self, kind: OperationType, changes: Changes | None = None, **request: Any) -> Operation:
+        """Queue an operation of any type."""
+        asked = OperationRequest(self.app.id, kind, 1, ANN.email, **request)
+        return self.store.operations.submit(asked, changes or Changes())
+
+    def done(
+        self, kind: OperationType, changes: Changes | None = None, **request: Any
+    ) -> Operation:
+        """Have an operation of any type done; it must succeed."""
+        operation = self.ask(kind, changes, **request)
+        self.work()
+        assert self.status(operation) is OperationStatus.SUCCEEDED, self.log(operation)
+        return operation
+
+    @property
+    def state(self) -> AppState:
+        return self.store.apps.app(self.app.id).state
+
+    def release(self, number: int) -> Release:
+        return self.store.apps.release(self.app.id, number)
 
     def worker(self, name: str = "worker", shutdown: Shutdown | None = None) -> threading.Thread:
         thread = threading.Thread(

@@ -128,6 +128,17 @@ class TestPushesThatDeployNothing:
         assert store.pushes.config(app.id, "refs/heads/a") == PushedConfig(A, "web: run")
         assert wakeups(store) == 0
 
+    def test_an_app_that_was_deprovisioned_meanwhile_takes_nothing(
+        self, store: Store, app: App
+    ) -> None:
+        store.operations.submit(request(app), Changes())
+        ending = replace(SUCCEEDED, state=AppState(), deprovisions=True)
+        store.leases.finish(take(store, app), ending)
+        outcome = push(store, app, move("a"), deploy=[move("master")])
+        assert set(outcome.verdicts.values()) == {"gone"}
+        assert outcome.operation_id is None
+        assert store.pushes.view(app.id).refs == {}
+
     def test_an_old_value_that_is_not_the_stored_one_is_stale(self, store: Store, app: App) -> None:
         push(store, app, move("a", ZERO_ID, A))
         for old in (ZERO_ID, C):

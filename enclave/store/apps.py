@@ -105,6 +105,16 @@ class Apps:
             sealed = self._redis.hget(keys.app(app_id), "secrets")
         return decode(AppSecrets, self._sealer.open(sealed)) if sealed else AppSecrets()
 
+    def deprovisioned(self) -> list[int]:
+        """Return the apps that are gone, and whose repositories may still be there."""
+        with unavailable_when_lost():
+            return sorted(int(each) for each in self._redis.smembers(keys.DEPROVISIONED))
+
+    def forget_repository(self, app_id: int) -> None:
+        """Note that a deprovisioned app's repository is gone."""
+        with unavailable_when_lost():
+            self._redis.srem(keys.DEPROVISIONED, str(app_id))
+
     def service_settings(self, app_id: int) -> dict[str, ServiceSettings]:
         """Return what is set for the app's process types; those that are missing have defaults."""
         with unavailable_when_lost():

@@ -18,7 +18,10 @@ local function take_name(ref)
 end
 for _, other in ipairs(redis.call('HKEYS', RESERVATIONS)) do take_name(other) end
 
+local gone = redis.call('HGET', APP, 'status') == 'deprovisioned'
+
 local function verdict(update, deferred)
+  if gone then return 'gone' end
   if (redis.call('HGET', REFS, update.ref) or ZERO) ~= update.old then return 'stale' end
   local holders = reserved_by(update.ref)
   if not (deferred and update.ref == payload.deploy_ref) and #holders > 0 then
