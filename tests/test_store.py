@@ -37,9 +37,7 @@ from testbed.processes import wait_until
 A, B, C = "a" * 40, "b" * 40, "c" * 40
 MASTER = "refs/heads/master"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPbn0ZFfTnbUSpDNWqy5XUZ2mBCsIwOeuRSNuGEmsyPK me@home"
-SUCCEEDED = Ending(
-    OperationStatus.SUCCEEDED, "", state=AppState("nginx", release=1), secrets=AppSecrets()
-)
+SUCCEEDED = Ending(OperationStatus.SUCCEEDED, "", state=AppState("nginx"), secrets=AppSecrets())
 FAILED = Ending(OperationStatus.FAILED, "it broke")
 
 
@@ -134,7 +132,7 @@ class TestPushesThatDeployNothing:
         store.operations.submit(request(app), Changes())
         ending = replace(SUCCEEDED, state=AppState(), deprovisions=True)
         store.leases.finish(take(store, app), ending)
-        outcome = push(store, app, move("a"), deploy=[move("master")])
+        outcome = push(store, app, move("a", ZERO_ID, A), deploy=[move("master", ZERO_ID, A)])
         assert set(outcome.verdicts.values()) == {"gone"}
         assert outcome.operation_id is None
         assert store.pushes.view(app.id).refs == {}
@@ -343,7 +341,7 @@ class TestQueueAndLease:
         assert store.operations.operation(waiting.id).status is OperationStatus.SUCCEEDED
         assert store.leases.take(app.id, holder="w1", seconds=60) is None
         assert store.apps.app(app.id).status is AppStatus.PROVISIONED
-        assert store.apps.app(app.id).state == AppState("nginx", release=1)
+        assert store.apps.app(app.id).state == AppState("nginx")
 
     def test_one_at_a_time_in_order(self, store: Store, app: App) -> None:
         ids = [store.operations.submit(request(app), Changes()).id for _ in range(3)]

@@ -483,7 +483,7 @@ class TestFollowing:
             self._tried_again(wire, connections)
             wire.mend()
             seen.append(command.stdout.readline())
-        store.leases.finish(lease, Ending(OperationStatus.SUCCEEDED, "", state=AppState(release=1)))
+        store.leases.finish(lease, Ending(OperationStatus.SUCCEEDED, "", state=AppState()))
         rest, complaints = command.communicate(timeout=SECONDS)
         assert command.returncode == 0, complaints
         assert rest == ""

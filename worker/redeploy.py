@@ -78,6 +78,7 @@ class Configure(_Redeploy):
             f"{name_of(work.operation.request.type)} succeeded. It counts from the first deploy.",
             state=changed_state(work.app.state, work.operation.request, work.changes),
             secrets=changed_secrets(work.secrets, work.changes),
+            stays_pending=True,
         )
 
     def _target(self) -> Target:

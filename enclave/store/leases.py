@@ -61,7 +61,7 @@ class Ending:
 
     ``message`` is one line; with its level it becomes the log's last, in the same transaction.
     ``untidy``: containers that nobody counts on may be left. ``deprovisions``: the app is gone
-    with this success.
+    with this success. ``stays_pending``: it was never deployed, and still is not.
     """
 
     status: OperationStatus
@@ -72,6 +72,7 @@ class Ending:
     release: Release | None = None
     untidy: bool = False
     deprovisions: bool = False
+    stays_pending: bool = False
     endpoints: tuple[EndpointEnd, ...] = ()
 
     @property
@@ -142,7 +143,7 @@ class Leases:
             ]
             if ending.deprovisions:
                 app += ["status", AppStatus.DEPROVISIONED.value]
-            elif ending.state.release is not None:
+            elif not ending.stays_pending:
                 app += ["status", AppStatus.PROVISIONED.value]
         payload = {
             "fence": lease.fence,
