@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from enclave.credentials import RegistryCredentials
@@ -20,7 +20,6 @@ class Engine:
         self.all: dict[str, Container] = {}
         self.commands: list[str] = []  # what was run to its end
         self.made: list[ContainerSpec] = []
-        self.in_images: dict[str, bytes] = {}
         self.gone_images: set[str] = set()
         self.failing: set[str] = set()  # commands that exit 1
         self.on: dict[tuple[str, str], Callable[[], None]] = {}
@@ -52,21 +51,6 @@ class Engine:
         if pinned_or_id in self.gone_images:
             return None
         return Image(pinned_or_id, pinned_or_id, (), ("serve",))
-
-    def files(
-        self,
-        image: Image,
-        paths: Sequence[str],
-        *,
-        limit: int,
-        name: str,
-        labels: Mapping[str, str],
-    ) -> dict[str, bytes]:
-        self._call("files")
-        return {path: data for path, data in self.in_images.items() if path in paths}
-
-    def healthy(self, container: Container, *, seconds: float) -> None:
-        self._call("healthy")
 
     def run(self, spec: ContainerSpec, *, output: Callable[[bytes], None], seconds: float) -> int:
         container = self._make(spec)
@@ -116,8 +100,7 @@ class Engine:
     def _make(self, spec: ContainerSpec) -> Container:
         with self._lock:
             identifier = str(next(self._numbers))
-            made = Container(identifier, spec.name, spec.labels, True, spec.image_id, "127.0.0.1")
-            self.made.append(spec)
+            made = Container(identifier, spec.name, spec.labels, True, spec.image_id)
             self.all[identifier] = made
             return made
 

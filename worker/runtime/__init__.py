@@ -8,7 +8,7 @@ raises ``StepTimedOut`` when they have passed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -107,18 +107,6 @@ class Runtime(Protocol):
     def image(self, pinned_or_id: str) -> Image | None:
         """Return an image that is present already, or None; asks no registry."""
         ...
-
-    def files(
-        self,
-        image: Image,
-        paths: Sequence[str],
-        *,
-        limit: int,
-        name: str,
-        labels: Mapping[str, str],
-    ) -> dict[str, bytes]: ...
-
-    def healthy(self, container: Container, *, seconds: float) -> None: ...
 
     def run(self, spec: ContainerSpec, *, output: Callable[[bytes], None], seconds: float) -> int:
         """Run a container to its end and remove it; return its exit status (137 when killed).
