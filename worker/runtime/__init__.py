@@ -124,7 +124,8 @@ class Runtime(Protocol):
     def start(self, spec: ContainerSpec) -> Container:
         """Create and start a service's container, without a restart policy yet.
 
-        Raises ``ContainerDied`` when it cannot even be started (no such program, say).
+        Its address is its own for as long as it runs or is restarted, also by an Engine that was
+        killed. Raises ``ContainerDied`` when it cannot even be started (no such program, say).
         """
         ...
 
@@ -139,7 +140,8 @@ class Runtime(Protocol):
     def keep(self, container: Container) -> None:
         """Have the runtime restart the container from now on whenever it dies (SPEC 6.8).
 
-        One that has died since it settled is started. Its address may be another after a restart.
+        One that has died since it settled is started. The pauses between its restarts grow, and
+        it keeps its address.
         Raises ``ContainerDied`` when it cannot be started, or is gone.
         """
         ...
@@ -149,7 +151,11 @@ class Runtime(Protocol):
         ...
 
     def resume(self, container: Container) -> Container:
-        """Start a stopped container again, with its restart policy. Raises ``ContainerDied``."""
+        """Start a stopped container again, with its restart policy.
+
+        Raises ``ContainerDied`` when it cannot be started, say because another one has its
+        address by now: then only one that is made anew helps.
+        """
         ...
 
     def remove(self, container: Container) -> None:

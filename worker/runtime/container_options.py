@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from docker.types import HostConfig, LogConfig
+from docker.types import EndpointConfig, HostConfig, LogConfig
 
 from worker.runtime import ContainerSpec, Image
 
@@ -13,14 +13,21 @@ LOG = LogConfig(type=LogConfig.types.JSON, config={"max-size": "10m", "max-file"
 
 
 def create_options(
-    spec: ContainerSpec, *, network: str, api_version: str, image: Image | None
+    spec: ContainerSpec,
+    *,
+    network: str,
+    address: str | None,
+    api_version: str,
+    image: Image | None,
 ) -> dict[str, Any]:
     """Return the arguments of the SDK's ``create_container``.
 
-    ``image`` is needed where ``needs_image`` says so. The restart policy is left out on purpose:
+    ``address`` None leaves it to the Engine, which may choose another at each start. ``image`` is
+    needed where ``needs_image`` says so. The restart policy is left out on purpose:
     it hides crashes, and comes when the container has counted as healthy (``Runtime.keep``).
     """
     entrypoint, command = _argv(spec, image)
+    endpoint = EndpointConfig(api_version, ipv4_address=address)
     return {
         "image": spec.image_id,
         "name": spec.name,
@@ -29,6 +36,7 @@ def create_options(
         "environment": [f"{name}={value}" for name, value in spec.environment.items()],
         "labels": dict(spec.labels),
         "use_config_proxy": False,  # else the operator's ~/.docker/config.json adds variables
+        "networking_config": {"EndpointsConfig": {network: endpoint}} if address else None,
         "host_config": HostConfig(
             version=api_version,
             network_mode=network,

@@ -36,14 +36,21 @@ class DockerContainers:
         self._network = network
         self._images = images
 
-    def create(self, spec: ContainerSpec) -> str:
-        """Create the container and return its id, in place of a dead attempt's of its name."""
+    def create(self, spec: ContainerSpec, *, fixed_address: bool = False) -> str:
+        """Create the container and return its id, in place of a dead attempt's of its name.
+
+        Another worker may have chosen the same fixed address: then ``start`` says so.
+        """
         image = self._images.image(spec.image_id) if needs_image(spec) else None
         hidden = spec.environment.values()
         with self._engine.asked_to(f"create the container {spec.name}", hidden=hidden) as api:
             self._network.ensure(api)
             options = create_options(
-                spec, network=self._network.name, api_version=api.api_version, image=image
+                spec,
+                network=self._network.name,
+                address=self._network.free_address(api) if fixed_address else None,
+                api_version=api.api_version,
+                image=image,
             )
             try:
                 return str(api.create_container(**options)["Id"])

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from docker.errors import NotFound
 
 from enclave.credentials import RegistryCredentials
-from enclave.errors import ContainerDied, StepTimedOut
+from enclave.errors import ContainerDied, OperationFailed, StepTimedOut
 from enclave.image import ImageReference
 from worker.runtime import Container, ContainerSpec, Image, attached_output
 from worker.runtime.docker_containers import DockerContainers
@@ -26,6 +26,7 @@ from worker.runtime.start_failures import OTHER
 # that was killed stops what it finds running when it is back, and takes it for stopped by hand.
 _KEPT = {"Name": "always"}
 _LEFT = {"Name": "no"}
+_ADDRESSES_TRIED = 5
 
 
 class DockerEngine:
@@ -91,13 +92,13 @@ class DockerEngine:
 
     def start(self, spec: ContainerSpec) -> Container:
         """See ``Runtime.start``."""
-        identifier = self._containers.create(spec)
-        with ExitStack() as undo:
-            undo.callback(self._containers.remove, identifier)
-            self._start(identifier, spec.name)
-            container = self._containers.inspect(identifier, spec.name)
-            undo.pop_all()
-        return container
+        for _ in range(_ADDRESSES_TRIED):
+            if container := self._start_new(spec):
+                return container
+        raise OperationFailed(
+            f"The container {spec.name} could not be started: each of {_ADDRESSES_TRIED} addresses "
+            "that were free went to another container at the same moment. Try again."
+        )
 
     def settle(self, container: Container, *, seconds: float) -> None:
         """See ``Runtime.settle``."""
@@ -157,6 +158,19 @@ class DockerEngine:
         if status is None:
             raise TimeoutError
         return status
+
+    def _start_new(self, spec: ContainerSpec) -> Container | None:
+        """Return the container; None if its address was taken between choice and start."""
+        identifier = self._containers.create(spec, fixed_address=True)
+        with ExitStack() as undo:
+            undo.callback(self._containers.remove, identifier)
+            if failure := self._containers.start(identifier, spec.name):
+                if failure.address_taken:
+                    return None
+                raise ContainerDied(failure.sentence)
+            container = self._containers.inspect(identifier, spec.name)
+            undo.pop_all()
+        return container
 
     def _start(self, identifier: str, name: str) -> None:
         if failure := self._containers.start(identifier, name):

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import secrets
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +17,7 @@ from docker import APIClient
 from docker.errors import APIError, NotFound
 from docker.types import IPAMConfig, IPAMPool
 
-from enclave.errors import Misconfigured
+from enclave.errors import Misconfigured, OperationFailed
 
 LABEL_NETWORK = "enclave.network"
 
@@ -23,6 +25,7 @@ _ICC = "com.docker.network.bridge.enable_icc"
 _BRIDGE = "com.docker.network.bridge.name"
 _ATTEMPTS = 2
 _CREATION_SECONDS = 5
+_MOST_FIXED = 1 << 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +71,39 @@ class IsolatedNetwork:
             f"{self.bridge}): {refusal.explanation if refusal else 'it vanishes'}."
         )
 
+    def free_address(self, api: APIClient) -> str:
+        """Return an address that no container has, running or not, out of the subnet's upper half.
+
+        A random one: two workers that ask at once rarely get the same. The Engine gives out the
+        lower half by itself (in networks that were made before there was a division, from the
+        lowest on). Raises ``OperationFailed`` when none is left, and the SDK's errors.
+        """
+        subnet = ipaddress.ip_network(self.subnet)
+        last = int(subnet.broadcast_address)
+        first = last + 1 - min(subnet.num_addresses // 2, _MOST_FIXED)
+        taken = {
+            address
+            for container in api.containers(all=True, filters={"network": self.name})
+            for address in _addresses(container["NetworkSettings"]["Networks"].get(self.name))
+        }
+        names = (str(ipaddress.ip_address(number)) for number in range(first, last))
+        free = [name for name in names if name not in taken]
+        if not free:
+            raise OperationFailed(
+                f"The Docker network {self.name} ({self.subnet}) has no address left for another "
+                "container. Stop some apps, or give Enclave's network a larger address range "
+                "(ENCLAVE_NETWORK and ENCLAVE_SUBNET)."
+            )
+        return secrets.choice(free)
+
     def _create(self, api: APIClient) -> None:
+        lower = next(ipaddress.ip_network(self.subnet).subnets())
         api.create_network(
             self.name,
             driver="bridge",
             check_duplicate=True,
             options={_ICC: "false", _BRIDGE: self.bridge},
-            ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=self.subnet)]),
+            ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=self.subnet, iprange=str(lower))]),
             labels={LABEL_NETWORK: self.name},
         )
 
@@ -119,6 +148,13 @@ class IsolatedNetwork:
                 f"not {self.subnet}. Stop its containers and remove it with `docker network rm "
                 f"{self.name}`, or set the address range back."
             )
+
+
+def _addresses(endpoint: dict[str, Any] | None) -> Iterator[str]:
+    """Yield what a container has on a network now, and what it wants when it is started."""
+    if endpoint is not None:
+        yield str(endpoint.get("IPAddress") or "")
+        yield str((endpoint.get("IPAMConfig") or {}).get("IPv4Address") or "")
 
 
 def _ranges(network: dict[str, Any]) -> list[str]:

@@ -17,6 +17,7 @@ OTHER = 125
 _NO_PROGRAM = re.compile(r'exec: "(?P<program>.*?)": executable file not found in \$PATH')
 _NO_FILE = re.compile(r'exec: "(?P<program>.*?)": stat .*: no such file or directory')
 _NO_PERMISSION = re.compile(r'exec: "(?P<program>.*?)": (?:permission denied|is a directory)')
+_ADDRESS_TAKEN = re.compile(r"Address already in use$")  # libnetwork's words
 _NO_USER = re.compile(r"unable to find (?P<what>user|group) (?P<name>\S+):")
 _PROCESS = re.compile(r"^.*unable to start container process: ")
 _PROGRAM_LIMIT = 80
@@ -24,10 +25,14 @@ _PROGRAM_LIMIT = 80
 
 @dataclass(frozen=True, slots=True)
 class StartFailure:
-    """A sentence, and the status with which a shell (and ``docker run``) would have ended."""
+    """A sentence, and the status with which a shell (and ``docker run``) would have ended.
+
+    ``address_taken``: another container has its fixed address; one made anew could start.
+    """
 
     status: int
     sentence: str
+    address_taken: bool = False
 
 
 def start_failure(error: APIError) -> StartFailure:
@@ -48,6 +53,12 @@ def start_failure(error: APIError) -> StartFailure:
     if match := _NO_USER.search(words):
         return StartFailure(
             OTHER, f"The image runs as {match['what']} {match['name']}, which does not exist in it."
+        )
+    if _ADDRESS_TAKEN.search(words):
+        return StartFailure(
+            OTHER,
+            "The container could not be started: another one has its address by now.",
+            address_taken=True,
         )
     rest = _PROCESS.sub("", reason(error)).removesuffix(": unknown")
     return StartFailure(OTHER, f"The container could not be started: {rest}")
