@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from enclave.credentials import RegistryCredentials
@@ -14,7 +14,10 @@ from worker.runtime import Container, ContainerSpec, Image
 
 
 class Engine:
-    """Containers in memory. ``on[CALL, THREAD]`` runs before a call made by that worker."""
+    """Containers in memory. ``on[CALL, THREAD]`` runs before a call made by that worker.
+
+    ``in_image`` are the files of every image, by path.
+    """
 
     def __init__(self) -> None:
         self.all: dict[str, Container] = {}
@@ -23,6 +26,7 @@ class Engine:
         self.gone_images: set[str] = set()
         self.failing: set[str] = set()  # commands that exit 1
         self.on: dict[tuple[str, str], Callable[[], None]] = {}
+        self.in_image: dict[str, bytes] = {}
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
 
@@ -51,6 +55,20 @@ class Engine:
         if pinned_or_id in self.gone_images:
             return None
         return Image(pinned_or_id, pinned_or_id, (), ("serve",))
+
+    def files(
+        self,
+        image: Image,
+        paths: Sequence[str],
+        *,
+        limit: int,
+        name: str,
+        labels: Mapping[str, str],
+    ) -> dict[str, bytes]:
+        container = self._make(ContainerSpec(name, image.id, labels), running=False)
+        self._call("files")
+        self.all.pop(container.id, None)
+        return {path: self.in_image[path] for path in paths if path in self.in_image}
 
     def run(self, spec: ContainerSpec, *, output: Callable[[bytes], None], seconds: float) -> int:
         container = self._make(spec)
@@ -97,10 +115,10 @@ class Engine:
     def tail(self, container: Container, *, lines: int) -> list[str]:
         return []
 
-    def _make(self, spec: ContainerSpec) -> Container:
+    def _make(self, spec: ContainerSpec, *, running: bool = True) -> Container:
         with self._lock:
             identifier = str(next(self._numbers))
-            made = Container(identifier, spec.name, spec.labels, True, spec.image_id)
+            made = Container(identifier, spec.name, spec.labels, running, spec.image_id)
             self.all[identifier] = made
             return made
 

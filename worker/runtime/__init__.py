@@ -8,7 +8,7 @@ raises ``StepTimedOut`` when they have passed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -106,6 +106,25 @@ class Runtime(Protocol):
 
     def image(self, pinned_or_id: str) -> Image | None:
         """Return an image that is present already, or None; asks no registry."""
+        ...
+
+    def files(
+        self,
+        image: Image,
+        paths: Sequence[str],
+        *,
+        limit: int,
+        name: str,
+        labels: Mapping[str, str],
+    ) -> dict[str, bytes]:
+        """Return what the image has at these absolute paths, by path, without running it.
+
+        A path where nothing is has no entry. Symbolic links are followed, inside the image only.
+        ``limit`` is in bytes, for each file. ``name`` and ``labels`` are those of the container
+        that may be needed, as in ``ContainerSpec``; it is gone afterwards.
+        Raises ``OperationFailed``, naming the path, for what is larger, no file, or a link that
+        leads nowhere.
+        """
         ...
 
     def run(self, spec: ContainerSpec, *, output: Callable[[bytes], None], seconds: float) -> int:

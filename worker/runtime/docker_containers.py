@@ -11,13 +11,13 @@ from typing import Any
 
 import requests
 from docker import APIClient
-from docker.errors import APIError, NotFound, create_api_error_from_http_exception
+from docker.errors import APIError, NotFound
 
 from enclave.errors import ContainerDied, OperationFailed
 from worker.runtime import LABEL_APP, LABEL_INSTALLATION, Container, ContainerSpec
 from worker.runtime.container_options import create_options, needs_image
 from worker.runtime.docker_images import DockerImages
-from worker.runtime.engine_connection import EngineConnection, timed_out
+from worker.runtime.engine_connection import EngineConnection, raise_refusal, timed_out
 from worker.runtime.isolated_network import IsolatedNetwork
 from worker.runtime.start_failures import StartFailure, start_failure
 
@@ -173,10 +173,7 @@ class DockerContainers:
                 stream=True,
                 timeout=self._engine.timeout,
             )
-            try:
-                response.raise_for_status()
-            except requests.HTTPError as error:
-                create_api_error_from_http_exception(error)
+            raise_refusal(response)
         with response:
             yield response
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
 from docker.errors import NotFound
@@ -19,6 +19,7 @@ from worker.runtime import Container, ContainerSpec, Image, attached_output
 from worker.runtime.docker_containers import DockerContainers
 from worker.runtime.docker_images import DockerImages
 from worker.runtime.engine_connection import EngineConnection
+from worker.runtime.image_files import ImageFiles
 from worker.runtime.isolated_network import IsolatedNetwork
 from worker.runtime.start_failures import OTHER
 
@@ -54,6 +55,7 @@ class DockerEngine:
         self._containers = DockerContainers(
             self._engine, IsolatedNetwork.named(network, subnet, bridge), self._images
         )
+        self._files = ImageFiles(self._engine, self._containers)
 
     def resolve(self, reference: ImageReference, credentials: RegistryCredentials | None) -> str:
         """See ``Runtime.resolve``."""
@@ -76,6 +78,18 @@ class DockerEngine:
     def image(self, pinned_or_id: str) -> Image | None:
         """See ``Runtime.image``."""
         return self._images.image(pinned_or_id)
+
+    def files(
+        self,
+        image: Image,
+        paths: Sequence[str],
+        *,
+        limit: int,
+        name: str,
+        labels: Mapping[str, str],
+    ) -> dict[str, bytes]:
+        """See ``Runtime.files``."""
+        return self._files.read(image, paths, limit=limit, name=name, labels=labels)
 
     def run(self, spec: ContainerSpec, *, output: Callable[[bytes], None], seconds: float) -> int:
         """See ``Runtime.run``. What ``output`` raises kills the container and passes through."""

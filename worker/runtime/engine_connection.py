@@ -13,7 +13,7 @@ from functools import cached_property
 
 import requests
 from docker import APIClient
-from docker.errors import APIError, DockerException
+from docker.errors import APIError, DockerException, create_api_error_from_http_exception
 from urllib3.exceptions import ReadTimeoutError
 
 from enclave.errors import EngineUnavailable, OperationFailed
@@ -68,6 +68,14 @@ class EngineConnection:
             f"The Docker Engine does not answer at {self.url}. Check that it runs, and that this "
             "user may use it."
         )
+
+
+def raise_refusal(response: requests.Response) -> None:
+    """Raise the SDK's ``APIError`` if the answer is a refusal; for what is asked past the SDK."""
+    try:
+        response.raise_for_status()
+    except requests.HTTPError as error:
+        create_api_error_from_http_exception(error)
 
 
 def reason(error: APIError, *, hidden: Collection[str] = ()) -> str:

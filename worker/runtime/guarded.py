@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from enclave.credentials import RegistryCredentials
 from enclave.image import ImageReference
@@ -40,6 +40,19 @@ class GuardedRuntime:
     def image(self, pinned_or_id: str) -> Image | None:
         """See ``Runtime.image``."""
         return self._runtime.image(pinned_or_id)
+
+    def files(
+        self,
+        image: Image,
+        paths: Sequence[str],
+        *,
+        limit: int,
+        name: str,
+        labels: Mapping[str, str],
+    ) -> dict[str, bytes]:
+        """See ``Runtime.files``."""
+        self._hold()
+        return self._runtime.files(image, paths, limit=limit, name=name, labels=labels)
 
     def run(self, spec: ContainerSpec, *, output: Callable[[bytes], None], seconds: float) -> int:
         """See ``Runtime.run``."""
