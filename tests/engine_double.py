@@ -88,6 +88,11 @@ class Engine:
         if container.id not in self.all:
             raise ContainerDied("it is gone")
 
+    def healthy(self, container: Container, *, seconds: float) -> None:
+        self._call("healthy")
+        if container.id not in self.all:
+            raise ContainerDied("it is gone")
+
     def keep(self, container: Container) -> None:
         self._call("keep")
 

@@ -1,9 +1,14 @@
 """What a container that died says of itself. With a real Engine: test_runtime_contract.py."""
 
 import pytest
+from docker import APIClient
+from docker.errors import APIError
 
 from worker.redaction import MASK, Redactor
 from worker.runtime.docker_containers import DockerContainers
+from worker.runtime.docker_images import DockerImages
+from worker.runtime.engine_connection import EngineConnection
+from worker.runtime.isolated_network import IsolatedNetwork
 
 
 def test_its_last_lines_come_whole_for_secrets_are_masked_after_it(
@@ -11,8 +16,23 @@ def test_its_last_lines_come_whole_for_secrets_are_masked_after_it(
 ) -> None:
     secret = "S3CR3T-" + "k" * 600
     monkeypatch.setattr(
-        DockerContainers, "_state", lambda *_: {"State": {"ExitCode": 1, "OOMKilled": False}}
+        DockerContainers, "details", lambda *_: {"State": {"ExitCode": 1, "OOMKilled": False}}
     )
     monkeypatch.setattr(DockerContainers, "tail", lambda *_, **__: [f"wrong: KEY={secret}"])
     died = DockerContainers.__new__(DockerContainers).death("id", "web")
     assert f"wrong: KEY={MASK}" in Redactor([secret]).redact(str(died)).splitlines()
+
+
+def test_one_that_is_being_removed_has_no_last_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen when another thread removed it while ``Runtime.healthy`` waited."""
+    words = "can not get logs from container which is dead or marked for removal"
+
+    def logs(*_: object, **__: object) -> bytes:
+        raise APIError("409 Client Error", explanation=words)
+
+    monkeypatch.setattr(APIClient, "logs", logs)
+    engine = EngineConnection("unix:///nowhere", timeout=1)
+    monkeypatch.setattr(EngineConnection, "_api", APIClient.__new__(APIClient))
+    network = IsolatedNetwork.named("none", "10.0.0.0/24")
+    containers = DockerContainers(engine, network, DockerImages(engine))
+    assert containers.tail("id", "web", lines=5) == []

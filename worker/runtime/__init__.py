@@ -156,6 +156,16 @@ class Runtime(Protocol):
         """
         ...
 
+    def healthy(self, container: Container, *, seconds: float) -> None:
+        """Return when the image's HEALTHCHECK says that the container is healthy (SPEC 6.4).
+
+        Stopping or removing the container from another thread ends the wait at once. Raises
+        ``ContainerDied`` when it dies or is gone, ``OperationFailed`` with the last probe's output
+        when it is unhealthy, ``StepTimedOut`` after ``seconds``, and ``ValueError`` for one
+        without a HEALTHCHECK (``Image.has_healthcheck``).
+        """
+        ...
+
     def keep(self, container: Container) -> None:
         """Have the runtime restart the container from now on whenever it dies (SPEC 6.8).
 

@@ -97,7 +97,7 @@ class DockerContainers:
 
     def inspect(self, identifier: str, name: str) -> Container:
         """Return the container as it is now. Raises ``ContainerDied`` if it is gone."""
-        found = self._state(identifier, name)
+        found = self.details(identifier, name)
         return Container(
             id=found["Id"],
             name=found["Name"].removeprefix("/"),
@@ -178,11 +178,15 @@ class DockerContainers:
             yield response
 
     def tail(self, identifier: str, name: str, *, lines: int) -> list[str]:
-        """Return the last lines of its output; none if it is gone."""
+        """Return the last lines of its output; none if it is gone, or being removed."""
         with self._engine.asked_to(f"read the log of the container {name}") as api:
             try:
                 text = api.logs(identifier, tail=lines).decode(errors="replace")
             except NotFound:
+                return []
+            except APIError as error:
+                if "marked for removal" not in (error.explanation or ""):
+                    raise
                 return []
         got = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
         # The Engine counts the parts of a line that is longer than 16 KiB as lines.
@@ -190,14 +194,15 @@ class DockerContainers:
 
     def death(self, identifier: str, name: str) -> ContainerDied:
         """Return the error for a container that has died: how, and its last lines."""
-        state = self._state(identifier, name)["State"]
+        state = self.details(identifier, name)["State"]
         status = state["ExitCode"]
         how = "ran out of its memory and was killed" if state["OOMKilled"] else "ended"
         lines = self.tail(identifier, name, lines=_LAST_LINES)  # whole: secrets are masked later
         said = "\n".join(["Its last lines:", *lines]) if lines else "It printed nothing."
         return ContainerDied(f"The container {name} {how} with exit status {status}.\n{said}")
 
-    def _state(self, identifier: str, name: str) -> dict[str, Any]:
+    def details(self, identifier: str, name: str) -> dict[str, Any]:
+        """Return all that the Engine says of it. Raises ``ContainerDied`` if it is gone."""
         with self._engine.asked_to(f"inspect the container {name}") as api:
             try:
                 return dict(api.inspect_container(identifier))

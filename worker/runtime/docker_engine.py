@@ -17,6 +17,7 @@ from enclave.errors import ContainerDied, OperationFailed, StepTimedOut
 from enclave.image import ImageReference
 from worker.runtime import Container, ContainerSpec, Image, attached_output
 from worker.runtime.docker_containers import DockerContainers
+from worker.runtime.docker_health import DockerHealth
 from worker.runtime.docker_images import DockerImages
 from worker.runtime.engine_connection import EngineConnection
 from worker.runtime.image_files import ImageFiles
@@ -56,6 +57,7 @@ class DockerEngine:
             self._engine, IsolatedNetwork.named(network, subnet, bridge), self._images
         )
         self._files = ImageFiles(self._engine, self._containers)
+        self._health = DockerHealth(self._engine, self._containers)
 
     def resolve(self, reference: ImageReference, credentials: RegistryCredentials | None) -> str:
         """See ``Runtime.resolve``."""
@@ -119,6 +121,10 @@ class DockerEngine:
         ended = self._containers.exited(container.id, container.name, seconds=seconds)
         if ended is not None or not self._running(container):
             raise self._containers.death(container.id, container.name)
+
+    def healthy(self, container: Container, *, seconds: float) -> None:
+        """See ``Runtime.healthy``."""
+        self._health.wait(container, seconds=seconds)
 
     def keep(self, container: Container) -> None:
         """See ``Runtime.keep``."""

@@ -68,6 +68,10 @@ class GuardedRuntime:
         """See ``Runtime.settle``."""
         self._runtime.settle(container, seconds=seconds)
 
+    def healthy(self, container: Container, *, seconds: float) -> None:
+        """See ``Runtime.healthy``."""
+        self._runtime.healthy(container, seconds=seconds)
+
     def keep(self, container: Container) -> None:
         """See ``Runtime.keep``."""
         self._hold()

@@ -29,9 +29,33 @@ def posted(
     ``ends`` is on the monotonic clock. Raises ``TimeoutError`` when it has passed before the
     answer's end, and the errors of requests.
     """
+    with _streamed(api, "POST", path, params=params, headers=headers, ends=ends) as response:
+        yield response
+
+
+@contextmanager
+def got(
+    api: APIClient, path: str, *, params: Mapping[str, str], ends: float
+) -> Iterator[requests.Response]:
+    """GET ``path``; as ``posted``."""
+    with _streamed(api, "GET", path, params=params, headers={}, ends=ends) as response:
+        yield response
+
+
+@contextmanager
+def _streamed(
+    api: APIClient,
+    method: str,
+    path: str,
+    *,
+    params: Mapping[str, str],
+    headers: Mapping[str, str],
+    ends: float,
+) -> Iterator[requests.Response]:
     try:
         with (
-            api.post(
+            api.request(
+                method,
                 f"{api.base_url}/v{api.api_version}{path}",
                 params=params,
                 headers=headers,
