@@ -123,7 +123,10 @@ class Engine:
     def _make(self, spec: ContainerSpec, *, running: bool = True) -> Container:
         with self._lock:
             identifier = str(next(self._numbers))
-            made = Container(identifier, spec.name, spec.labels, running, spec.image_id)
+            made = Container(
+                identifier, spec.name, spec.labels, running, spec.image_id, "127.0.0.1"
+            )
+            self.made.append(spec)
             self.all[identifier] = made
             return made
 

@@ -325,7 +325,7 @@ class TestHooks:
 class TestFilesInTheImage:
     def test_they_count_without_a_repository(self, store: Store, tmp_path: Path) -> None:
         platform = OneApp(store, tmp_path)
-        platform.engine.in_images = {
+        platform.engine.in_image = {
             "/.aptible/Procfile": b"web: x\njob: y\n",
             "/.aptible/.aptible.yml": b"before_release: z\n",
         }
@@ -335,7 +335,7 @@ class TestFilesInTheImage:
 
     def test_the_repository_counts_first_file_by_file(self, store: Store, tmp_path: Path) -> None:
         platform = OneApp(store, tmp_path)
-        platform.engine.in_images = {
+        platform.engine.in_image = {
             "/.aptible/Procfile": b"web: x\njob: y\n",
             "/.aptible/.aptible.yml": b"before_release: z\n",
         }
@@ -349,7 +349,7 @@ class TestFilesInTheImage:
         assert platform.engine.commands == ["z"]
 
     def test_one_that_breaks_the_rules_is_refused_with_its_lines(self, platform: OneApp) -> None:
-        platform.engine.in_images = {"/.aptible/Procfile": b"web: x\nnonsense\n"}
+        platform.engine.in_image = {"/.aptible/Procfile": b"web: x\nnonsense\n"}
         log = failed(platform, OperationType.DEPLOY, Changes(image="two:1"), source=Source.DETACH)
         assert any(line.startswith("INFO: /.aptible/Procfile:2:") for line in log), log
         assert log[-2] == "ERROR: A file inside the image is invalid."
