@@ -4,6 +4,7 @@ import threading
 import time
 
 import pytest
+from full_redis import full
 
 from enclave.app import App
 from enclave.changes import Changes
@@ -11,6 +12,7 @@ from enclave.errors import OperationCancelled, StoreUnavailable
 from enclave.operation import Operation, OperationRequest, OperationType
 from enclave.people import User
 from enclave.store import Store
+from testbed.processes import wait_until
 from worker.cancel_listener import CancelListener
 from worker.safe_points import SafePoints
 
@@ -44,6 +46,20 @@ def test_listening_ends_at_once_without_a_cancel(store: Store, running: Operatio
         pass
     assert time.monotonic() - began < 2
     points.check()
+
+
+def test_a_full_store_makes_nobody_wait_for_the_end(store: Store, running: Operation) -> None:
+    points = SafePoints()
+    with full(store):
+        with CancelListener(store.operations, running.id, points).listening():
+
+            def blocked() -> bool:
+                clients = store.database.raw.client_list()
+                return any(each["cmd"] == "blpop" for each in clients)
+
+            wait_until(blocked, seconds=10, what="nobody listens")
+            began = time.monotonic()
+        assert time.monotonic() - began < 2
 
 
 class _Away:

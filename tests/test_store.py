@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 import redis
+from full_redis import full
 from rq import Queue
 from rq.serializers import JSONSerializer
 
@@ -634,6 +635,16 @@ class TestPeople:
         assert store.people.user_by_fingerprint(key.fingerprint) is None
         assert store.people.keys_of(user) == []
         store.people.add_key(other, KEY)
+
+    def test_a_full_store_takes_a_key_and_a_token_away(self, store: Store, user: User) -> None:
+        key = store.people.add_key(user, KEY)
+        store.people.remember_token("t1", user, 60)
+        with full(store):
+            store.people.remove_key(user, key.id)
+            store.people.revoke_token(user, "t1")
+        assert store.people.user_by_fingerprint(key.fingerprint) is None
+        assert store.people.keys_of(user) == []
+        assert not store.people.token_is_live("t1")
 
     def test_a_token_is_ended_by_its_owner_alone(self, store: Store, user: User) -> None:
         other = store.people.create_user("other@example.com", "correct horse")

@@ -37,6 +37,7 @@ _UNNAMED = None  # else redis-py reads its own package's metadata at each connec
 
 _TAKES_IN = frozenset({"accept_push", "submit"})
 _READS = frozenset({"view"})
+_OF_NO_APP = frozenset({"remove_key", "stop_listening"})
 
 Word = str | bytes | int
 
@@ -147,7 +148,8 @@ def _source(script: str) -> str:
     folder = files("enclave.store") / "scripts"
     flags = "" if script in _TAKES_IN else " flags=allow-oom"
     flags += ",no-writes" if script in _READS else ""
-    texts = [(folder / f"{name}.lua").read_text("utf-8") for name in ("prelude", script)]
+    parts = (script,) if script in _OF_NO_APP else ("prelude", script)
+    texts = [(folder / f"{name}.lua").read_text("utf-8") for name in parts]
     return "\n".join([f"#!lua{flags}", *texts])
 
 

@@ -168,9 +168,7 @@ class Operations:
     def stop_waiting_for_control(self, operation_id: int) -> None:
         """Have ``wait_for_control`` return at once, for a worker that has ended the operation."""
         control = keys.operation_control(operation_id)
-        with unavailable_when_lost():
-            self._redis.rpush(control, "end")
-            self._redis.expire(control, _CONTROL_SECONDS)
+        self._database.run("stop_listening", [control], [_CONTROL_SECONDS])
 
 
 def ref_records(updates: Sequence[RefUpdate]) -> list[dict[str, str]]:

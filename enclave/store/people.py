@@ -121,13 +121,13 @@ class People:
         with unavailable_when_lost():
             record = self._redis.get(keys.ssh_key(key_id))
             key = decode(SSHKey, record) if record else None
-            if key is None or key.user_id != user.id:
-                raise NotFound("you have no such key")
-            with self._redis.pipeline(transaction=True) as pipe:  # a key half gone still opens
-                pipe.hdel(keys.KEYS_BY_FINGERPRINT, key.fingerprint)
-                pipe.srem(keys.user_keys(user.id), key_id)
-                pipe.delete(keys.ssh_key(key_id))
-                pipe.execute()
+        if key is None or key.user_id != user.id:
+            raise NotFound("you have no such key")
+        self._database.run(
+            "remove_key",
+            [keys.KEYS_BY_FINGERPRINT, keys.user_keys(user.id), keys.ssh_key(key_id)],
+            [key.fingerprint, key_id],
+        )
 
     def user_by_fingerprint(self, key_fingerprint: str) -> User | None:
         """Return whose SSH key that is, or None."""
