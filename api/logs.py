@@ -67,9 +67,10 @@ async def follow_log(
     """Stream the log to its end, one ASCII JSON object a line, beginning behind the entry `after`.
 
     `{"id", "time", "line"}` for each line, `{"id", "time", "end": "succeeded"}` last (or `failed`);
-    `{"id", "time", "progress"}` for a line that the next event replaces; `{"queued", "moved"}` says
-    what the operation waits for; `{"keepalive": true}` comes in times of silence. A stream without
-    an end was cut off: ask again with the last `id`.
+    `{"id", "time", "progress"}` for a line that the next event replaces; `{"queued", "moved",
+    "place"}` says what the operation waits for, and `place` (how many are ahead, the last one's id)
+    is another when the queue has moved; `{"keepalive": true}` comes in times of silence. A stream
+    without an end was cut off: ask again with the last `id`.
     """
     return StreamingResponse(_events(caller, operation, after), media_type="application/x-ndjson")
 
@@ -99,7 +100,8 @@ async def _waiting(caller: Call, operation: Operation) -> AsyncIterator[bytes]:
     """Say what the operation waits for, as long as it does."""
     waiting = Waiting(caller.store, operation.id)
     while word := await to_thread.run_sync(waiting.look):
-        yield _json(queued=word.text, moved=word.moved) if word.text else _KEEPALIVE
+        queued = {"queued": word.text, "moved": word.moved, "place": word.place}
+        yield _json(**queued) if word.text else _KEEPALIVE
         listening = caller.store.logs.listen(operation.id, after=_BEGINNING, silence=LOOK_SECONDS)
         async with aclosing(listening) as entries:
             if await anext(entries) is not None:

@@ -14,10 +14,15 @@ LOOK_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A line for the follower, empty for none. ``moved``: the queue did, not only the clock."""
+    """A line for the follower, empty for none. ``moved``: the queue did, not only the clock.
+
+    ``place`` is the same as long as the queue did not move, for every follower: how many are ahead,
+    and the id of the last of them, 0 for none.
+    """
 
     text: str
     moved: bool
+    place: tuple[int, int] = (0, 0)
 
 
 class Waiting:
@@ -25,7 +30,7 @@ class Waiting:
 
     def __init__(self, store: Store, operation_id: int) -> None:
         self._store, self._operation_id = store, operation_id
-        self._known: tuple[int, int] | None = None
+        self._known: tuple[int, int] | None = None  # the place that was told last
         self._looked = False
 
     def look(self) -> Word | None:
@@ -47,4 +52,4 @@ class Waiting:
             return Word("", moved=False)  # a worker that is free takes it at this moment
         now = (place.position, place.ahead.id if place.ahead else 0)
         moved, self._known = now != self._known, now
-        return Word(place.words, moved)
+        return Word(place.words, moved, now)

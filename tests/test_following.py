@@ -240,6 +240,7 @@ class TestEvents:
             word, again = next(events), next(events)
             assert word["queued"].startswith(f"queued behind operation {first.id} (deploy by me@")
             assert (word["moved"], again["moved"]) == (True, False)
+            assert word["place"] == again["place"] == [1, first.id]
             assert "id" not in word  # no place in the log: whoever resumes asks for what is new
             store.leases.finish(lease, FAILED)
             store.leases.finish(take(store, app), FAILED)
@@ -255,13 +256,48 @@ class TestEvents:
         with client.stream("GET", f"/operations/{operation.id}/events") as answer:
             events = (json.loads(line) for line in answer.iter_lines())
             assert next(events) == {"keepalive": True}
-            assert next(events) == {"queued": "queued until a worker is free", "moved": True}
+            words = "queued until a worker is free"
+            assert next(events) == {"queued": words, "moved": True, "place": [0, 0]}
             store.leases.finish(take(store, app), SUCCEEDED)
             assert [event["end"] for event in events if "end" in event] == ["succeeded"]
 
 
 def _followers(store: Store) -> int:
     return sum("xread" in each["cmd"] for each in store.database.raw.client_list())
+
+
+class _Cut:
+    """A server that cuts every stream off; each has the next of some events."""
+
+    def __init__(self, *streams: list[dict[str, object]]) -> None:
+        self._streams = iter(streams)
+
+    @contextmanager
+    def lines(self, _: str, **__: str) -> Iterator[Iterator[str]]:
+        yield (json.dumps(event) for event in next(self._streams))
+
+
+def test_who_connects_again_while_it_waits_hears_only_what_is_new(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(following.time, "sleep", lambda _: None)
+
+    def queued(seconds: int, place: tuple[int, int]) -> dict[str, object]:
+        text = f"behind {place[1]}, running for {seconds}s"
+        return {"queued": text, "moved": True, "place": list(place)}
+
+    server = _Cut(
+        [queued(1, (1, 7))],
+        [{"keepalive": True}],
+        [queued(9, (1, 7))],
+        [queued(2, (1, 8))],
+        [{"id": "1-0", "time": "", "end": "succeeded"}],
+    )
+    operation = {"id": 9, "_links": {"events": {"href": "/operations/9/events"}}}
+    assert following.follow(cast(Any, server), operation, TerminalOrFile())
+    assert capsys.readouterr().out == (
+        "INFO: behind 7, running for 1s.\nINFO: behind 8, running for 2s.\n"
+    )
 
 
 def test_what_is_no_stream_of_ours_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,9 @@ def test_it_names_what_is_ahead_and_says_when_that_moves(store: Store, app: App)
 
     word = waiting.look()
     assert word == Word(
-        f"queued behind operation {second} (deploy by b@example.com, waiting); position 2", True
+        f"queued behind operation {second} (deploy by b@example.com, waiting); position 2",
+        True,
+        (2, second),
     )
     again = waiting.look()
     assert again is not None
@@ -45,6 +47,7 @@ def test_it_names_what_is_ahead_and_says_when_that_moves(store: Store, app: App)
     assert word == Word(
         f"queued behind operation {second} (deploy by b@example.com, running for 0s); position 1",
         True,
+        (1, second),
     )
     assert Waiting(store, first).look() is None
     assert Waiting(store, second).look() is None

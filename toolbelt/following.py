@@ -64,6 +64,7 @@ def _show(event: Body, screen: Screen) -> None:
 
 def _events(server: Server, address: str, warn: Callable[[str], None]) -> Iterator[Body]:
     after, pause, deadline = _BEGINNING, 0.0, time.monotonic() + _GIVE_UP_SECONDS
+    place: object = None
     while True:
         try:
             with server.lines(address, after=after) as lines:
@@ -73,8 +74,10 @@ def _events(server: Server, address: str, warn: Callable[[str], None]) -> Iterat
                         warn("Connected again.")
                     pause, deadline = 0.0, time.monotonic() + _GIVE_UP_SECONDS
                     if "id" not in event:
-                        if "queued" in event:
-                            yield event
+                        if "queued" in event:  # a new connection's first word is new to us or not
+                            moved = bool(event.get("moved")) and event.get("place", ()) != place
+                            place = event.get("place")
+                            yield {**event, "moved": moved}
                         continue  # else a keep-alive
                     after = event["id"]
                     yield event
