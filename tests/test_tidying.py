@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,32 @@ class TestTheLookAtTheWholeEngine:
         assert left in platform.engine.all
         platform.work()
         assert left not in platform.engine.all
+        assert sweep(platform.store, platform.engine) == 0
+
+    def test_an_app_whose_containers_are_all_gone_is_found(self, platform: OneApp) -> None:
+        platform.engine.all.clear()
+        assert sweep(platform.store, platform.engine) == 1
+        platform.work()
+        assert platform.engine.running() == ["id of library/one"]
+        assert sweep(platform.store, platform.engine) == 0
+
+    def test_a_container_that_was_stopped_is_found(self, platform: OneApp) -> None:
+        (container,) = platform.engine.all.values()
+        platform.engine.stop(container, seconds=0)
+        assert sweep(platform.store, platform.engine) == 1
+        platform.work()
+        assert platform.engine.running() == ["id of library/one"]
+
+    def test_one_that_crashes_again_and_again_is_the_engines(self, platform: OneApp) -> None:
+        """It is started again by its restart policy (SPEC 6.8)."""
+        (container,) = platform.engine.all.values()
+        crashed = replace(container, running=False, restarting=True)
+        platform.engine.all[container.id] = crashed
+        assert sweep(platform.store, platform.engine) == 0
+
+    def test_an_app_that_never_went_live_is_left_alone(self, platform: OneApp) -> None:
+        store = platform.store
+        store.apps.create(store.apps.environment(platform.app.environment_id), "other")
         assert sweep(platform.store, platform.engine) == 0
 
     def test_an_app_at_work_is_left_alone(self, platform: OneApp) -> None:

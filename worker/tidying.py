@@ -1,7 +1,8 @@
 """Removes containers that nobody counts on: what is left when a worker dies after a release.
 
 Every success says beforehand that it may leave some (``Ending.untidy``), so this never searches;
-``sweep`` does, for what a worker that was thought dead made too late.
+``sweep`` does, for what a worker that was thought dead made too late, and for what somebody stopped
+or removed behind our back.
 """
 
 from __future__ import annotations
@@ -49,16 +50,18 @@ def tidy(
 
 
 def sweep(store: Store, runtime: Runtime) -> int:
-    """Look at every container of this installation, and have the apps tidied that need it.
+    """Compare all containers with all live releases, and have the apps tidied that need it.
 
-    Changes nothing itself: whoever has an app's lease does. Returns how many apps were found.
+    An app may have containers and no release, or a release and no container. Changes nothing
+    itself: whoever has an app's lease does. Returns how many apps were found.
     """
     installation = store.installation()
     present: dict[int, list[Container]] = defaultdict(list)
     for container in runtime.containers({LABEL_INSTALLATION: installation}):
         present[int(container.labels[LABEL_APP])].append(container)
     found = 0
-    for app_id, containers in present.items():
+    for app_id in sorted(present.keys() | store.apps.provisioned()):
+        containers = present.get(app_id, [])
         try:
             if store.leases.is_busy(app_id) or not _differ(store, installation, app_id, containers):
                 continue
@@ -82,4 +85,5 @@ def _differ(store: Store, installation: str, app_id: int, containers: list[Conta
     app = store.apps.app(app_id)
     release = read_live(store, app).release
     specs = Placement(installation, app).service_containers(release, {}) if release else []
-    return {spec.name for spec in specs} != {container.name for container in containers}
+    running = {each.name for each in containers if each.running or each.restarting}
+    return {spec.name for spec in specs} != running or len(running) != len(containers)

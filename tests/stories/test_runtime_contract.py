@@ -813,6 +813,8 @@ def test_a_kept_container_is_restarted_when_it_dies(runtime: Runtime, busybox: I
     container = runtime.start(wanted)
     runtime.keep(container)
     poll(lambda: runtime.tail(container, lines=9).count("life") >= 2)
+    poll(lambda: the_one(runtime, wanted).restarting)
+    assert not the_one(runtime, wanted).running
 
 
 def test_a_container_that_died_just_before_it_was_kept_is_started(runtime: Runtime, busybox: Image):

@@ -66,7 +66,10 @@ class ContainerSpec:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container as the runtime sees it. ``address`` is its IP address, empty while stopped."""
+    """A container as the runtime sees it. ``address`` is its IP address, empty while stopped.
+
+    ``restarting``: it has died, and the runtime starts it again by itself after a pause.
+    """
 
     id: str
     name: str
@@ -74,6 +77,7 @@ class Container:
     running: bool
     image_id: str
     address: str = ""
+    restarting: bool = False
 
 
 class Runtime(Protocol):

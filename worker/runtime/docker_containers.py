@@ -105,6 +105,7 @@ class DockerContainers:
             running=found["State"]["Status"] == "running",
             image_id=found["Image"],
             address=self._address(found),
+            restarting=found["State"]["Status"] == "restarting",
         )
 
     def labelled(self, labels: Mapping[str, str]) -> list[Container]:
@@ -120,6 +121,7 @@ class DockerContainers:
                 running=each["State"] == "running",
                 image_id=each["ImageID"],
                 address=self._address(each),
+                restarting=each["State"] == "restarting",
             )
             for each in found
         ]
