@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from engine_double import hold_up
+from full_redis import full
 from one_app import ANN, LEASE, OneApp
 
 import worker.log
@@ -206,6 +207,16 @@ def test_records_that_cannot_be_read_end_the_operation(platform: OneApp) -> None
     assert platform.deploy("two:1").id
     platform.work()
     assert platform.engine.running() == ["id of library/two"]
+
+
+def test_what_was_accepted_ends_on_a_full_store(platform: OneApp) -> None:
+    operation = platform.deploy("two:1")
+    with full(platform.store):
+        platform.work()
+    assert platform.status(operation) is OperationStatus.SUCCEEDED
+    assert platform.engine.running() == ["id of library/two"]
+    assert len(platform.engine.all) == 1
+    assert platform.store.due.next_in() is None
 
 
 def test_an_operation_that_kills_its_workers_is_given_up(platform: OneApp) -> None:

@@ -48,6 +48,8 @@ class Store:
     def installation(self) -> str:
         """Return this installation's name, made on first use: what labels its containers."""
         with unavailable_when_lost():
+            if known := self.database.redis.get(keys.INSTALLATION):
+                return known  # a full store, or one that can only be read, tells it, too
             self.database.redis.set(keys.INSTALLATION, secrets.token_hex(4), nx=True)
             return self.database.redis.get(keys.INSTALLATION) or ""
 
