@@ -15,6 +15,7 @@ ENDPOINT_HOSTS = f"{_ROOT}:endpoint-hosts"  # hash: host name -> endpoint id
 UNTIDY = f"{_ROOT}:untidy"  # hash: app id -> fence under which containers may have been left behind
 DEPROVISIONED = f"{_ROOT}:deprovisioned"
 """Set of ids of apps that are gone, and whose repositories are still to be removed."""
+HOUSEKEEPER = f"{_ROOT}:housekeeper"  # string that expires: a housekeeper has just begun
 SWEPT = f"{_ROOT}:swept"  # string that expires: a sweep of the Engine waits, or was just made
 
 

@@ -12,6 +12,7 @@ REPACKS_QUEUE = "repacks"
 _JOB = "receiver.repacking.repack_app"
 _NO_TIMEOUT = -1  # each step of the job has its own
 _REST_SECONDS = 600
+_ATTENDED_SECONDS = 60
 _FORGOTTEN_SECONDS = 3600  # a job that was lost is asked for again after it
 
 
@@ -32,6 +33,13 @@ class Repacks:
                 _JOB, args=(app_id,), timeout=_NO_TIMEOUT, result_ttl=0, failure_ttl=3600
             )
         return True
+
+    def attend(self) -> None:
+        """Note that a housekeeper begins. Raises ``StoreUnavailable``, also when nothing is taken
+        in: RQ's worker could not begin then.
+        """
+        with unavailable_when_lost():
+            self._redis.set(keys.HOUSEKEEPER, "1", ex=_ATTENDED_SECONDS)
 
     def rest(self, app_id: int) -> None:
         """Take no wish for another repacking for ten minutes: the last one did nothing."""

@@ -91,6 +91,34 @@ def test_a_read_only_store_takes_nothing_new_and_what_runs_waits_for_it(
     _all_works_again(busy, idle, again="2")
 
 
+def test_a_housekeeper_waits_for_a_store_that_takes_no_word(house: Installation) -> None:
+    """It does not end again and again, which would make its supervisor ever slower."""
+    log = house.data / "log" / "housekeeper.log"
+    with house.redis() as store:
+        for mood in (_read_only, _full):
+            said = len(log.read_text())
+            with mood(store):
+                house.kill("housekeeper")
+                wait_until(
+                    lambda said=said: "waiting for the store" in log.read_text()[said:],  # type: ignore[misc]
+                    seconds=20,
+                    what="it did not wait",
+                )
+                waiting = house.pids("housekeeper")
+            wait_until(
+                lambda waiting=waiting: waiting == _attending(store),  # type: ignore[misc]
+                seconds=BACK_SECONDS,
+                what="it did not go on",
+            )
+            assert house.pids("housekeeper") == waiting
+
+
+def _attending(store: redis.Redis) -> list[int]:
+    """The last process that told RQ that it listens to the housekeeper's queue."""
+    workers = [store.hgetall(worker) for worker in store.smembers("rq:workers:repacks")]
+    return [int(max(workers, key=lambda worker: worker["birth"])["pid"])]
+
+
 def _start_slow_push(app: App, *, again: str) -> subprocess.Popen[str]:
     """Push a commit, and return while its before_release command runs."""
     slow = SLOW.format(again=again)
