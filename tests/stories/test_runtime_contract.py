@@ -53,6 +53,7 @@ from worker.runtime import (
     Runtime,
 )
 from worker.runtime.docker_engine import DockerEngine
+from worker.runtime.last_lines import LEFT_OUT
 from worker.runtime.pull_progress import PullProgress
 
 PASSWORD = "s3cret-Zq9+/x"
@@ -881,6 +882,31 @@ def test_the_last_lines(runtime: Runtime, busybox: Image):
     poll(lambda: not the_one_by_id(runtime, container).running)
     assert runtime.tail(container, lines=9) == ["a", "b\ufffd", "", "last"]
     assert runtime.tail(container, lines=1) == ["last"]
+
+
+def test_a_line_of_many_parts_is_shown_whole_or_not_at_all(runtime: Runtime, busybox: Image):
+    """The Engine's own tail would begin inside it: half a secret is not known for one."""
+    long = "head -c {size} /dev/zero | tr '\\0' x; echo SECRET"
+    script = "; ".join(
+        [
+            *["echo before"] * 3,
+            long.format(size=40_000),
+            "echo err >&2",
+            "printf a; head -c 20000 /dev/zero | tr '\\0' y; echo >&2 apart; sleep 0.2; echo z",
+        ]
+    )
+    container = runtime.start(shell(busybox, script))
+    poll(lambda: not the_one_by_id(runtime, container).running)
+    first = f"{'x' * 40_000}SECRET"
+    for lines in range(1, 7):
+        tail = runtime.tail(container, lines=lines)
+        assert len(tail) == lines
+        assert {line for line in tail if "SECRET" in line} <= {first}
+    assert sorted(tail) == sorted(["before", "before", first, "err", "apart", f"a{'y' * 20_000}z"])
+
+    endless = runtime.start(shell(busybox, long.format(size=1_000_000)))
+    poll(lambda: not the_one_by_id(runtime, endless).running)
+    assert runtime.tail(endless, lines=2) == [LEFT_OUT]
 
 
 def the_one_by_id(runtime: Runtime, container: Container) -> Container:

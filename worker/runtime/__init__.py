@@ -200,5 +200,8 @@ class Runtime(Protocol):
         ...
 
     def tail(self, container: Container, *, lines: int) -> list[str]:
-        """Return the last lines of the container's output."""
+        """Return the last lines of the container's output: whole ones, no end of a longer line.
+
+        Of lines longer than some 100 KiB it may tell no more than that one is left out.
+        """
         ...

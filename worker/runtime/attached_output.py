@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import requests
 
-_HEADER = struct.Struct(">4xI")  # stream number, three zero bytes, length: Engine API, "attach"
+_HEADER = struct.Struct(">B3xI")  # stream number, three zero bytes, length: Engine API, "attach"
 _CHUNK = 64 * 1024
 
 
@@ -44,13 +44,25 @@ def payloads(read: Callable[[int], bytes]) -> Iterator[bytes]:
     A stream that ends inside a frame yields what there is of it.
     """
     while len(header := _exactly(read, _HEADER.size)) == _HEADER.size:
-        (left,) = _HEADER.unpack(header)
+        _, left = _HEADER.unpack(header)
         while left:
             chunk = read(min(left, _CHUNK))
             if not chunk:
                 return
             left -= len(chunk)
             yield chunk
+
+
+def frames(read: Callable[[int], bytes]) -> Iterator[tuple[int, bytes]]:
+    """Yield the frames of a multiplexed stream whole: 1 or 2 (standard error), and what it holds.
+
+    One that is cut off is left out.
+    """
+    while len(header := _exactly(read, _HEADER.size)) == _HEADER.size:
+        stream, size = _HEADER.unpack(header)
+        if len(held := _exactly(read, size)) < size:
+            return
+        yield stream, held
 
 
 def _exactly(read: Callable[[int], bytes], size: int) -> bytes:

@@ -5,6 +5,7 @@ Everything takes the Engine's id; ``name`` is for sentences.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -15,10 +16,12 @@ from docker.errors import APIError, NotFound
 
 from enclave.errors import ContainerDied, OperationFailed
 from worker.runtime import LABEL_APP, LABEL_INSTALLATION, Container, ContainerSpec
+from worker.runtime.attached_output import frames
 from worker.runtime.container_options import create_options, needs_image
 from worker.runtime.docker_images import DockerImages
 from worker.runtime.engine_connection import EngineConnection, raise_refusal, timed_out
 from worker.runtime.isolated_network import IsolatedNetwork
+from worker.runtime.last_lines import MORE, last_lines
 from worker.runtime.start_failures import StartFailure, start_failure
 
 KILLED = 137  # 128 + SIGKILL
@@ -180,19 +183,27 @@ class DockerContainers:
             yield response
 
     def tail(self, identifier: str, name: str, *, lines: int) -> list[str]:
-        """Return the last lines of its output; none if it is gone, or being removed."""
+        """Return the last whole lines of its output; none if it is gone, or being removed.
+
+        Not the SDK's ``logs``: it tells neither the two streams nor the parts of lines apart.
+        """
+        asked = lines + MORE
         with self._engine.asked_to(f"read the log of the container {name}") as api:
+            response = api.get(
+                f"{api.base_url}/v{api.api_version}/containers/{identifier}/logs",
+                params={"stdout": "1", "stderr": "1", "tail": str(asked)},
+                timeout=self._engine.timeout,
+            )
             try:
-                text = api.logs(identifier, tail=lines).decode(errors="replace")
+                raise_refusal(response)
             except NotFound:
                 return []
             except APIError as error:
                 if "marked for removal" not in (error.explanation or ""):
                     raise
                 return []
-        got = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
-        # The Engine counts the parts of a line that is longer than 16 KiB as lines.
-        return got[-lines:] if text else []
+        found = list(frames(io.BytesIO(response.content).read))
+        return last_lines(found, lines=lines, beginning=len(found) < asked)
 
     def death(self, identifier: str, name: str) -> ContainerDied:
         """Return the error for a container that has died: how, and its last lines."""
