@@ -32,6 +32,7 @@ class Mood(Enum):
     SILENT = "it accepts connections and answers nothing"
     STALLING = "manifests come, and half of each layer"
     FAILING = "500, whatever it is asked"
+    LAYERLESS = "manifests come, and 500 for each layer"
     LYING = "a layer is not what its digest says"
 
 
@@ -70,7 +71,7 @@ class FalseRegistry:
         return f"{self.address}/{_REPOSITORY}:{_TAG}"
 
     def wait_until_stalled(self, *, seconds: float = 15) -> None:
-        """Return when somebody waits for an answer that will not come."""
+        """Return when somebody waits for what will not come."""
         wait_until(self._stalled.is_set, seconds=seconds, what="nobody asked the registry")
 
     def __enter__(self) -> Self:
@@ -137,7 +138,10 @@ class FalseRegistry:
         content, is_layer = self._blobs[digest], digest == self._layer
         if is_layer and self.mood is Mood.LYING:
             content = content[:-1] + bytes([content[-1] ^ 1])
-        if is_layer and self.mood is Mood.STALLING:
+        if is_layer and self.mood is Mood.LAYERLESS:
+            self._stalled.set()  # the Engine asks again, after seconds
+            _send(asked, b'{"errors":[]}', status=HTTPStatus.INTERNAL_SERVER_ERROR)
+        elif is_layer and self.mood is Mood.STALLING:
             _send(asked, content[: len(content) // 2], length=len(content))
             self._stall()
         else:

@@ -55,6 +55,7 @@ SENTENCES = {
     Mood.SILENT: rf"gave no answer about team/app within {ENGINE_SECONDS} s",
     Mood.STALLING: rf"took longer than {PULL_SECONDS} s",
     Mood.FAILING: r"trouble of its own \(500 Internal Server Error\) with team/app",
+    Mood.LAYERLESS: rf"longer than {PULL_SECONDS} s, for 127.0.0.1:\d+ failed to deliver 1 layer",
     Mood.LYING: "delivered for team/app is not what its digest promises",
 }
 
@@ -76,7 +77,11 @@ def test_a_deploy_says_what_is_wrong_with_the_registry(
     assert took < max(ENGINE_SECONDS, PULL_SECONDS) + 5
 
 
-@pytest.mark.parametrize("mood", [Mood.SILENT, Mood.STALLING], ids=["resolving", "pulling"])
+@pytest.mark.parametrize(
+    "mood",
+    [Mood.SILENT, Mood.STALLING, Mood.LAYERLESS],
+    ids=["resolving", "pulling", "asking_again"],
+)
 def test_a_cancel_ends_a_stalled_pull_at_once(mood: Mood, shop: App, false: FalseRegistry) -> None:
     """No event comes that it could be noticed at."""
     false.mood = mood

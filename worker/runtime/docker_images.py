@@ -21,6 +21,8 @@ from worker.runtime.pull_progress import PullProgress
 from worker.runtime.registry_errors import image_unavailable, no_answer
 from worker.runtime.timed_stream import posted
 
+_AGAIN = "Retrying in "  # how the Engine begins to say that a layer could not be had
+
 
 class DockerImages:
     """Resolve, pull and inspect. Credentials go out with one request, and stay nowhere."""
@@ -94,6 +96,7 @@ class DockerImages:
         Not the SDK's ``pull``: it waits for a silent Engine without end.
         """
         header = json.dumps(_auth_config(reference, credentials)).encode()
+        failing = set[str]()  # layers that the Engine waits to ask for again
         try:
             with (
                 self._engine.asked_to(f"pull {reference}") as api,
@@ -110,12 +113,17 @@ class DockerImages:
                     event = json.loads(line)
                     if message := event.get("error") or event.get("message"):
                         raise image_unavailable(reference, message, credentials)
+                    if event.get("status", "").startswith(_AGAIN):
+                        failing.add(event.get("id", ""))
+                    else:
+                        failing.discard(event.get("id", ""))
                     yield event
         except TimeoutError:
             self._engine.check()
+            why = f", for {reference.domain} failed to deliver {len(failing)} layer(s) of it"
             raise StepTimedOut(
-                f"Pulling {reference} took longer than {seconds:g} s and was stopped. Try again, "
-                f"or check the registry {reference.domain}."
+                f"Pulling {reference} took longer than {seconds:g} s{why if failing else ''} and was "
+                f"stopped. Try again, or check the registry {reference.domain}."
             ) from None
 
 
