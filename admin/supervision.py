@@ -123,7 +123,9 @@ def supervisor_configuration(settings: Settings, data: Path) -> str:
         "childlogdir": str(data / "log"),
     }
     lock, conf = data / "redis.lock", data / "redis.conf"
-    redis = ["flock", "--no-fork", "--timeout", "60", str(lock), "redis-server", str(conf)]
+    flock = ["flock", "--no-fork", "--timeout", "60", str(lock)]
+    with_room = [sys.executable, "-m", "admin.room", str(data / "redis")]
+    redis = [*flock, *with_room, "redis-server", str(conf)]
     ours = [sys.executable, "-m", "admin"]
     config["program:redis"] = _program(redis, data, "redis", priority=10)
     config["program:receiver"] = {

@@ -109,6 +109,12 @@ def test_two_redis_never_write_one_file(data: Path) -> None:
     assert words[-1] == f"{data}/redis.conf"
 
 
+def test_redis_is_started_when_there_is_room_for_what_it_writes(data: Path) -> None:
+    (redis,) = programs(data)["redis"]
+    words = shlex.split(redis.command)  # type: ignore[attr-defined]
+    assert words[-5:-1] == ["-m", "admin.room", f"{data}/redis", "redis-server"]
+
+
 def test_no_secret_is_in_them(data: Path) -> None:
     settings = Settings(data=data, secret_keys="hunter2hunter2")
     texts = redis_configuration(settings, data) + supervisor_configuration(settings, data)
