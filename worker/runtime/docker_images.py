@@ -120,10 +120,10 @@ class DockerImages:
                     yield event
         except TimeoutError:
             self._engine.check()
-            why = f", for {reference.domain} failed to deliver {len(failing)} layer(s) of it"
+            why = f"for {reference.domain} failed to deliver {len(failing)} layer(s) of it, "
             raise StepTimedOut(
-                f"Pulling {reference} took longer than {seconds:g} s{why if failing else ''} and was "
-                f"stopped. Try again, or check the registry {reference.domain}."
+                f"Pulling {reference} took longer than {seconds:g} s, {why if failing else ''}and "
+                f"was stopped. Try again, or check the registry {reference.domain}."
             ) from None
 
 

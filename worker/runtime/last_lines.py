@@ -2,7 +2,8 @@
 
 The Engine cuts a line into parts of 16 KiB, each an entry of its log, and counts entries where it
 is asked for lines; only a line's last part ends with a line break. So what it gives may begin
-inside a line. Half a line is never shown: half a secret could stand there, which nobody would know for one.
+inside a line. Half a line is never shown: half a secret could stand there, which nobody would know
+for one.
 """
 
 from __future__ import annotations
