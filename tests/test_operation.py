@@ -21,7 +21,7 @@ from enclave.pushed_config import PushedConfig
 from enclave.store import Store, keys
 from testbed.processes import wait_until
 from worker.lease_keeper import STORE_SECONDS
-from worker.runtime import ContainerSpec
+from worker.runtime import Container, ContainerSpec
 
 
 @pytest.fixture
@@ -101,6 +101,38 @@ def test_who_lost_the_lease_does_not_roll_back_over_a_later_release(platform: On
     loser.join(20)
 
     assert platform.engine.running() == ["id of library/three"]
+
+
+def test_a_stop_that_was_sent_too_late_is_made_good(
+    platform: OneApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loser froze after it had asked for its lease, and before the Engine heard it."""
+    operation = platform.deploy("two:1")
+    frozen, thaw = threading.Event(), threading.Event()
+    stop = platform.engine.stop
+
+    def late(container: Container, *, seconds: float) -> None:
+        hold_up(frozen, thaw)()
+        stop(container, seconds=seconds)
+
+    monkeypatch.setattr(platform.engine, "stop", late)
+    loser = platform.worker("loser")
+    assert frozen.wait(10)
+    monkeypatch.setattr(platform.engine, "stop", stop)
+
+    def taken_over() -> bool:
+        platform.lose_lease()
+        platform.worker("winner").join(10)
+        return platform.status(operation).ended
+
+    wait_until(taken_over, seconds=20, what="nobody took over")
+    assert platform.engine.running() == ["id of library/one"]
+    thaw.set()
+    loser.join(20)
+    assert platform.store.due.next_in() is not None
+    platform.work()
+
+    assert platform.engine.running() == ["id of library/one"]
 
 
 def test_what_a_silent_engine_does_too_late_is_tidied_away(platform: OneApp) -> None:

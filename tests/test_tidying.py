@@ -104,6 +104,31 @@ class TestTidying:
         loser.join(20)
         assert platform.engine.running() == ["id of library/two"]
 
+    def test_what_he_made_beside_a_later_release_is_removed(self, platform: OneApp) -> None:
+        """He froze after he had asked for his lease, and before the Engine heard him."""
+        platform.engine.all.clear()
+        platform.store.leases.untidy(platform.app.id)
+        frozen, thaw = threading.Event(), threading.Event()
+        platform.engine.on["start", "loser"] = hold_up(frozen, thaw)
+        loser = platform.worker("loser")
+        assert frozen.wait(10)
+        operation = platform.deploy("two:1")
+
+        def taken_over() -> bool:
+            platform.lose_lease()
+            platform.worker("winner").join(10)
+            return platform.status(operation).ended
+
+        wait_until(taken_over, seconds=20, what="nobody took over")
+        platform.worker("winner").join(10)
+        assert platform.store.due.next_in() is None  # his own note is done with
+        ran_out = time.monotonic() + LEASE
+        wait_until(lambda: time.monotonic() > ran_out, seconds=10, what="time stands still")
+        thaw.set()
+        loser.join(20)
+        platform.work()
+        assert platform.engine.running() == ["id of library/two"]
+
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
     def test_a_worker_that_dies_after_a_release_leaves_a_note(self, platform: OneApp) -> None:
         operation = platform.deploy("two:1")

@@ -50,6 +50,7 @@ def run_next_operation(
                 tidy(store, runtime, settings, lease, keeper)
             except LeaseLost:
                 logger.warning("lost the lease of app %s while tidying", app_id)
+                store.leases.untidy(app_id)  # the Engine may have done something for us too late
             return True
         try:
             run = OperationRun(store, runtime, settings, lease, keeper)

@@ -268,15 +268,16 @@ class OperationRun:
             logger.warning("old containers of app %s stay for now: %s", self._lease.app_id, error)
 
     def _leave(self) -> None:
-        """Leave nothing behind: the lease is lost."""
-        certain = not self._points.uncertain
+        """Leave nothing behind: the lease is lost.
+
+        Whoever froze between asking for it and the Engine's hearing him has done one thing too
+        late: stopped a container that had been brought back, say. So the app is looked at again.
+        """
         try:
             self._remove_own()
         except OperationFailed as error:
             logger.warning("containers of app %s stay for now: %s", self._lease.app_id, error)
-            certain = False
-        if not certain:
-            self._store.leases.untidy(self._lease.app_id)
+        self._store.leases.untidy(self._lease.app_id)
 
     def _remove_own(self) -> None:
         """Remove what was made under this lease, which needs none: nobody else counts on it."""
