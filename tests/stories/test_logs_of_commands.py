@@ -24,10 +24,12 @@ before_release:
   - 'printf "\\033[31mred\\033[0m \\033]0;a title\\007and \\342\\200\\256plain\\r\\n"'
 """
 
-# The value comes in two pieces, which no line of this file holds.
+# The value comes in two pieces, which no line of this file holds; once with a line of the other
+# stream between them.
 TELLS = """\
 before_release:
   - 'printf "key: ${{MY_API_KEY%%89abcdef}}"; sleep 0.5; printf "89abcdef\\n"'
+  - 'printf "mixed: ${{MY_API_KEY%%89abcdef}}"; sleep 1; echo apart >&2; sleep 1; echo 89abcdef'
   - 'echo "login {password}"'
   - 'echo "Authorization: Basic {pair}"'
   - 'echo "Bearer {token}"'
@@ -114,6 +116,7 @@ def test_no_secret_is_in_the_log_whoever_prints_it(live_app: App) -> None:
         assert secret not in pushed.stderr
         assert not [line for line in log if secret in line]
     assert f"key: {MASK}" in log
+    assert log.index("apart") < log.index(f"mixed: {MASK}")
     assert f"login {MASK}" in log
     assert f"Authorization: Basic {MASK}{pair.removeprefix(bare)}" in log
     assert f"Bearer {MASK}" in log

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 
 import requests
 
+from worker.runtime.unmixed_lines import UnmixedLines
+
 _HEADER = struct.Struct(">B3xI")  # stream number, three zero bytes, length: Engine API, "attach"
 _CHUNK = 64 * 1024
 
@@ -17,6 +19,8 @@ _CHUNK = 64 * 1024
 def chunks(response: requests.Response, *, ends: float) -> Iterator[bytes]:
     """Yield standard output and error from an upgraded ``attach``, until the container ends.
 
+    No line of one is cut by the other (``UnmixedLines``); what of a line has come is yielded at the
+    latest at the end.
     The descriptor is read past the response's buffer, which is empty: the container was not
     started when the answer's headers came. ``ends`` is on the monotonic clock. Raises
     ``TimeoutError`` when it has passed, whether the container is silent or never stops printing. A
@@ -35,22 +39,32 @@ def chunks(response: requests.Response, *, ends: float) -> Iterator[bytes]:
         except ConnectionError:
             return b""
 
-    return payloads(read)
+    lines = UnmixedLines()
+    try:
+        for stream, chunk in payloads(read):
+            if whole := lines.add(stream, chunk):
+                yield whole
+    except TimeoutError:
+        yield lines.rest()
+        raise
+    yield lines.rest()
 
 
-def payloads(read: Callable[[int], bytes]) -> Iterator[bytes]:
-    """Yield what the frames of a multiplexed stream hold; ``read`` gives ``b""`` at the end.
+def payloads(read: Callable[[int], bytes]) -> Iterator[tuple[int, bytes]]:
+    """Yield stream numbers and what the frames of a multiplexed stream hold, in chunks.
+
+    ``read`` gives ``b""`` at the end.
 
     A stream that ends inside a frame yields what there is of it.
     """
     while len(header := _exactly(read, _HEADER.size)) == _HEADER.size:
-        _, left = _HEADER.unpack(header)
+        stream, left = _HEADER.unpack(header)
         while left:
             chunk = read(min(left, _CHUNK))
             if not chunk:
                 return
             left -= len(chunk)
-            yield chunk
+            yield stream, chunk
 
 
 def frames(read: Callable[[int], bytes]) -> Iterator[tuple[int, bytes]]:
