@@ -15,12 +15,14 @@ from full_redis import full
 from one_app import ANN, LEASE, OneApp
 
 import worker.log
-from enclave.errors import EngineUnavailable, OperationFailed
-from enclave.operation import OperationStatus
+from enclave.changes import Changes
+from enclave.errors import ContainerDied, EngineUnavailable, OperationFailed
+from enclave.operation import OperationRequest, OperationStatus, OperationType
 from enclave.pushed_config import PushedConfig
 from enclave.store import Store, keys
 from testbed.processes import wait_until
 from worker.lease_keeper import STORE_SECONDS
+from worker.redaction import MASK
 from worker.runtime import Container, ContainerSpec
 
 
@@ -296,6 +298,27 @@ def test_the_last_line_is_as_clean_as_the_others(platform: OneApp) -> None:
     platform.work()
 
     assert "ERROR: It runs as root." in platform.log(operation)
+
+
+@pytest.mark.parametrize("breaks", ["\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028"])
+def test_no_character_cuts_a_secret_in_two_among_a_containers_last_lines(
+    platform: OneApp, breaks: str
+) -> None:
+    """Python takes more than line feeds for line ends; a log shows none of them."""
+
+    def dies() -> None:
+        raise ContainerDied(f"It ended.\nIts last lines:\nwrong: S3CR3T-{breaks}0123456789!")
+
+    request = OperationRequest(platform.app.id, OperationType.DEPLOY, 1, ANN.email)
+    changes = Changes(image="two:1", environment={"API_KEY": "S3CR3T-0123456789"})
+    operation = platform.store.operations.submit(request, changes)
+    for call in ("settle", "start"):  # the rollback's, too
+        platform.engine.on[call, "worker"] = dies
+    platform.work()
+
+    log = platform.log(operation)
+    assert f"INFO: wrong: {MASK}!" in log
+    assert not [line for line in log if "S3CR3T" in line or "0123456789" in line]
 
 
 def test_a_store_that_was_away_for_longer_than_a_lease_costs_no_deploy(

@@ -73,7 +73,7 @@ class OperationLog:
 
     def error(self, text: str) -> None:
         """Log what failed."""
-        for line in text.splitlines() or [""]:
+        for line in text.split("\n"):
             self._put(f"ERROR: {line}")
 
     def progress(self, text: str) -> None:

@@ -133,7 +133,7 @@ class OperationRun:
 
     def _undone(self, failed: EnclaveError) -> Ending:
         """Roll back after a failure, and return the ending."""
-        sentence, *details = str(failed).splitlines()
+        sentence, *details = str(failed).split("\n")
         for detail in details:  # a container's last lines, say
             self._log.info(detail)
         mended = self._roll_back.after(failed)
