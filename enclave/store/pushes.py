@@ -58,7 +58,7 @@ class PushRequest:
 
 @dataclass(frozen=True, slots=True)
 class PushOutcome:
-    """A verdict a ref (``ok``, ``stale``, ``reserved N``, ``conflict REF``, ``gone``), an operation.
+    """A verdict a ref (``ok``, ``stale``, ``reserved N``, ``conflict REF``, ``gone``).
 
     ``judge_again``: the deploy branch's reservations changed since the hooks looked; nothing held.
     """
