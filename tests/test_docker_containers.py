@@ -27,12 +27,15 @@ def test_one_that_is_being_removed_has_no_last_lines(monkeypatch: pytest.MonkeyP
     """Seen when another thread removed it while ``Runtime.healthy`` waited."""
     words = "can not get logs from container which is dead or marked for removal"
 
-    def logs(*_: object, **__: object) -> bytes:
+    def refuse(_: object) -> None:
         raise APIError("409 Client Error", explanation=words)
 
-    monkeypatch.setattr(APIClient, "logs", logs)
+    monkeypatch.setattr("worker.runtime.docker_containers.raise_refusal", refuse)
+    client = APIClient.__new__(APIClient)
+    client.base_url, client._version = "http+docker://nowhere", "1.41"
+    monkeypatch.setattr(client, "get", lambda *_, **__: None)
     engine = EngineConnection("unix:///nowhere", timeout=1)
-    monkeypatch.setattr(EngineConnection, "_api", APIClient.__new__(APIClient))
+    monkeypatch.setattr(EngineConnection, "_api", client)
     network = IsolatedNetwork.named("none", "10.0.0.0/24")
     containers = DockerContainers(engine, network, DockerImages(engine))
     assert containers.tail("id", "web", lines=5) == []
