@@ -15,6 +15,7 @@ from testbed.engine import PrivateEngine
 from testbed.images import Images
 from testbed.installation import Installation
 from testbed.person import Finished, Person, Repository
+from testbed.processes import wait_until
 from testbed.registry import PrivateRegistry
 
 ENVIRONMENT = "stories"
@@ -102,6 +103,14 @@ class App:
         """How many containers run, by service."""
         services = [each["service"] for each in self.installation.containers(self.name)]
         return {service: services.count(service) for service in sorted(set(services))}
+
+    def comes_to_serve(self, **services: int) -> None:
+        """Wait until these run and no other: services that vanished are stopped after a release."""
+        wait_until(
+            lambda: self.serving() == services,
+            seconds=30,
+            what=f"{self.name} runs {self.serving()}, not {services}",
+        )
 
     def get(self, path: str = "/", *, service: str | None = None) -> str:
         """Ask one of its containers over HTTP."""

@@ -18,6 +18,7 @@ from testbed.images import Images
 def test_a_failed_deploy_changes_nothing(procfile: str, aptible_yml: str, live_app: App) -> None:
     live_app.repository.commit(Procfile="web: exec serve\nclock: sleep 600\n")
     assert live_app.repository.push().returncode == 0
+    live_app.comes_to_serve(clock=1, web=1)
     before = live_app.installation.containers(live_app.name)
     refs = live_app.repository.remote_refs()
     environment = live_app.get("/cgi-bin/env", service="web")

@@ -77,7 +77,7 @@ def test_what_was_told_holds_and_with_room_again_all_works(app: App, house: Inst
         assert again.returncode == 0, again.stderr
     assert time.monotonic() - began < BACK_SECONDS + DEPLOY_SECONDS
     assert app.repository.remote_refs() == dict.fromkeys(["refs/heads/master", *told], commit)
-    assert app.serving() == {"web": 1}
+    app.comes_to_serve(web=1)
     assert app.get() == "web 1\n"
 
 

@@ -156,7 +156,7 @@ def _unchanged(app: App) -> Iterator[None]:
 def _runs_what_was_pushed(app: App) -> None:
     commit = app.repository.git("rev-parse", "HEAD").stdout.strip()
     assert app.repository.remote_refs()["refs/heads/master"] == commit
-    assert app.serving() == {"web": 1}
+    app.comes_to_serve(web=1)
     wait_until(
         lambda: len(app.installation.containers(app.name, every=True)) == 1,
         seconds=20,

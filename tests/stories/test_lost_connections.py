@@ -38,7 +38,7 @@ def test_killing_the_client_does_not_stop_the_deploy(live_app: App) -> None:
     assert live_app.repository.remote_refs() == {}
 
     _moves_to(live_app, commit)
-    assert live_app.serving() == {"web": 1}
+    live_app.comes_to_serve(web=1)
 
 
 def test_pushing_again_attaches_to_the_deploy_under_way(live_app: App) -> None:
@@ -69,7 +69,7 @@ def test_killing_the_receiver_does_not_stop_the_deploy(transport: str, live_app:
     assert push.wait(30) != 0  # it may not say ok: it does not know
     live_app.installation.wait_until_answering()
     _moves_to(live_app, commit)
-    assert live_app.serving() == {"web": 1}
+    live_app.comes_to_serve(web=1)
     assert live_app.repository.push().returncode == 0
 
 
@@ -82,7 +82,7 @@ def test_killing_redis_loses_nothing(live_app: App) -> None:
     said, _ = push.communicate(timeout=_DEADLINE)
     assert push.returncode == 0, said
     _moves_to(live_app, commit)
-    assert live_app.serving() == {"web": 1}
+    live_app.comes_to_serve(web=1)
 
 
 def test_killing_the_workers_settles_the_operation_and_the_next_one_runs(live_app: App) -> None:
@@ -99,7 +99,7 @@ def test_killing_the_workers_settles_the_operation_and_the_next_one_runs(live_ap
     assert live_app.get() == "web 1\n"
     again = live_app.repository.push()
     assert again.returncode == 0, again.stderr
-    assert live_app.serving() == {"web": 1}
+    live_app.comes_to_serve(web=1)
 
 
 def test_a_silent_client_hears_keep_alives_and_the_outcome(live_app: App) -> None:

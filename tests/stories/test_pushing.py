@@ -23,7 +23,7 @@ def test_a_push_to_master_deploys_the_stored_image_with_the_pushed_files(live_ap
     assert "remote: migrating" in lines
     assert "remote: INFO: Deploy succeeded." in lines
     assert live_app.repository.remote_refs() == {"refs/heads/master": commit}
-    assert live_app.serving() == {"clock": 1, "web": 1}
+    live_app.comes_to_serve(clock=1, web=1)
     assert live_app.get(service="web") == "web 1\n"
     assert f"APTIBLE_GIT_REF={commit}\n" in live_app.get("/cgi-bin/env", service="web")
 
@@ -31,6 +31,7 @@ def test_a_push_to_master_deploys_the_stored_image_with_the_pushed_files(live_ap
 def test_pushing_again_says_everything_is_up_to_date(live_app: App) -> None:
     live_app.repository.commit(Procfile=TWO_SERVICES)
     assert live_app.repository.push().returncode == 0
+    live_app.comes_to_serve(clock=1, web=1)
     before = live_app.installation.containers(live_app.name)
 
     again = live_app.repository.push()
@@ -66,7 +67,7 @@ def test_a_stored_commit_deploys_together_with_a_new_image(
     )
 
     assert finished.returncode == 0, finished.stdout + finished.stderr
-    assert live_app.serving() == {"clock": 1, "web": 1}
+    live_app.comes_to_serve(clock=1, web=1)
     assert live_app.get(service="web") == "web 2\n"
 
 
@@ -141,7 +142,7 @@ def test_a_service_that_left_the_procfile_is_stopped(live_app: App) -> None:
     live_app.repository.commit(Procfile="web: exec serve\n")
     assert live_app.repository.push().returncode == 0
 
-    assert live_app.serving() == {"web": 1}
+    live_app.comes_to_serve(web=1)
 
 
 def test_detaching_ignores_git_until_the_next_push(live_app: App) -> None:
@@ -149,13 +150,13 @@ def test_detaching_ignores_git_until_the_next_push(live_app: App) -> None:
     assert live_app.repository.push().returncode == 0
 
     assert live_app.deploy("--git-detach").returncode == 0
-    assert live_app.serving() == {"cmd": 1}
+    live_app.comes_to_serve(cmd=1)
     assert live_app.deploy().returncode == 0
     assert live_app.serving() == {"cmd": 1}
 
     live_app.repository.commit("again")
     assert live_app.repository.push().returncode == 0
-    assert live_app.serving() == {"clock": 1, "web": 1}
+    live_app.comes_to_serve(clock=1, web=1)
 
 
 def test_a_clone_of_the_remote_has_the_history(live_app: App) -> None:

@@ -98,7 +98,7 @@ def test_operations_of_one_app_never_overlap_and_run_in_order(live_app: App) -> 
     assert sorted(spans) == sorted(queued)
     for (_, end), (start, _) in pairwise(sorted(spans.values())):
         assert end < start
-    assert live_app.serving() == {"web": 1}
+    live_app.comes_to_serve(web=1)
 
 
 def test_different_apps_deploy_side_by_side(new_app: Callable[[], App], live_app: App) -> None:

@@ -69,7 +69,7 @@ def test_a_worker_that_is_stopped_finishes_what_it_runs_and_begins_nothing(
     assert [pid for pid, of in installation.work_horses().items() if of == worker] == [horse]
     said, _ = push.communicate(timeout=_DEADLINE)
     assert push.returncode == 0, said
-    assert live_app.serving() == {"web": 1}
+    live_app.comes_to_serve(web=1)
     wait_until(lambda: _is_gone(worker), seconds=20, what="the worker did not end")
     assert other.deploy().returncode == 0
 
@@ -152,7 +152,7 @@ def test_a_worker_that_freezes_while_it_pulls_is_replaced_and_harms_nothing(
     assert push.returncode == 0, said
     assert "WARN: The worker that ran this operation vanished." in said
     assert app.repository.remote_refs() == {"refs/heads/master": commit}
-    assert app.serving() == {"web": 1}
+    app.comes_to_serve(web=1)
     operation = app.installation.operations(app.name)[-1]
     _thaws_and_leaves_nothing(app, horse, operation)
     assert _lines(app, operation)[-1] == "INFO: Deploy succeeded."
