@@ -105,9 +105,13 @@ class App:
         return {service: services.count(service) for service in sorted(set(services))}
 
     def comes_to_serve(self, **services: int) -> None:
-        """Wait until these run and no other: services that vanished are stopped after a release."""
+        """Wait until these run and no other is there, running or not.
+
+        Services that vanished are stopped after a release; what it replaced goes after it, too.
+        """
         wait_until(
-            lambda: self.serving() == services,
+            lambda: self.serving() == services
+            and len(self.installation.containers(self.name, every=True)) == sum(services.values()),
             seconds=30,
             what=f"{self.name} runs {self.serving()}, not {services}",
         )

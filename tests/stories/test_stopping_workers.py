@@ -101,6 +101,7 @@ def test_a_pull_that_its_worker_cannot_finish_is_another_workers(
     assert "INFO: The worker is being stopped: another one takes over." in said
     assert "ERROR" not in said
     assert "vanished" not in said
+    live_app.comes_to_serve(web=1)
     assert live_app.get() == "web 2\n"
     (container,) = installation.containers(live_app.name, every=True)
     assert f".f{fence}." not in container["name"]
