@@ -1,4 +1,4 @@
-"""The time of day, in the one form that records and the API use."""
+"""The time of day, in the one form that records and the API use; and the time that only grows."""
 
 from __future__ import annotations
 
@@ -20,3 +20,8 @@ def iso(seconds: float) -> str:
 def seconds_since(moment: str) -> float:
     """Return how long ago ``moment`` (as ``now_iso`` writes it) was, in seconds."""
     return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
+
+
+def boot_seconds() -> float:
+    """Return seconds that go on while the machine sleeps (CLOCK_BOOTTIME)."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+_IDENTITY_TOKEN = "<token>"  # noqa: S105 -- a user name that says what the password is
+
 
 @dataclass(frozen=True, slots=True)
 class RegistryCredentials:
@@ -16,3 +18,12 @@ class RegistryCredentials:
     domain: str
     username: str
     password: str = field(repr=False)
+
+    @property
+    def is_identity_token(self) -> bool:
+        """Whether the password is a token that the registry gives access tokens for.
+
+        Docker's credential helpers say so by this user name
+        (https://github.com/docker/docker-credential-helpers, README).
+        """
+        return self.username == _IDENTITY_TOKEN

@@ -14,7 +14,8 @@ EnclaveError
 │   ├── InvalidCommand              a command that shell rules cannot split
 │   ├── UnknownCommitish            no such branch, tag or commit was pushed
 │   ├── AmbiguousCommitish
-│   └── NothingToDeploy             neither image nor git (SPEC 3.7)
+│   ├── NothingToDeploy             neither image nor git (SPEC 3.7)
+│   └── ReleaseExpired              its image is not kept any more (SPEC 6.9)
 ├── PushRefused                     one ref of a push, the reason in a line
 ├── Unauthenticated                 no, wrong, expired or revoked credentials
 ├── NotFound                        unknown, or not yours: the two look the same
@@ -27,6 +28,8 @@ EnclaveError
 ├── OperationFailed                 a step of an operation failed; the log says this sentence
 │   ├── EngineUnavailable           the Engine did not answer: what it was asked it may yet do
 │   ├── ImageUnavailable            the registry or the Engine could not give the image
+│   │   └── CredentialsRefused      the registry did not take this user name and password
+│   ├── CredentialHelperFailed      no credentials came from the helper that the app names
 │   ├── CommandFailed               a before_release command
 │   ├── ContainerDied               a container of the new release did not stay up
 │   ├── StepTimedOut
@@ -153,6 +156,10 @@ class NothingToDeploy(InvalidInput):
     """The app has neither an image reference nor a commit to deploy from (SPEC 3.7)."""
 
 
+class ReleaseExpired(InvalidInput):
+    """The release cannot be gone back to: its image is not kept any more (SPEC 6.9)."""
+
+
 class PushRefused(EnclaveError):
     """One ref of a push is refused.
 
@@ -239,6 +246,14 @@ class EngineUnavailable(OperationFailed):
 
 class ImageUnavailable(OperationFailed):
     """The registry refused, lacks or could not deliver the image."""
+
+
+class CredentialsRefused(ImageUnavailable):
+    """The registry did not take the user name and the password it was given."""
+
+
+class CredentialHelperFailed(OperationFailed):
+    """The credential helper that the app names may not be used, or gave no credentials."""
 
 
 class CommandFailed(OperationFailed):

@@ -64,6 +64,18 @@ class Settings(BaseSettings):
     worker_stop_seconds: float = Field(
         90.0, gt=0, description="for a worker of `enclave up` to finish what it runs when stopped"
     )
+    engine_free_bytes: int = Field(
+        1 << 30, ge=0, description="no pull leaves less on the Engine's disk"
+    )
+    releases_kept: int = Field(
+        5, gt=0, description="newest releases of an app that keep their images"
+    )
+    credential_helpers: str = Field(
+        "", description="Docker credential helpers that apps may name, comma between"
+    )
+    credential_helper_seconds: int = Field(
+        3600, ge=0, description="for which what a credential helper gave is used again"
+    )
     logs_kept: int = Field(50, gt=0, description="operations of an app whose logs are kept")
     log_output_characters: int = Field(
         1 << 20, ge=0, description="of commands' output in one log: half beginnings, half ends"

@@ -13,6 +13,8 @@ from enclave.store.apps import Apps
 from enclave.store.database import Database, unavailable_when_lost
 from enclave.store.due import Due
 from enclave.store.endpoints import Endpoints
+from enclave.store.helper_credentials import HelperCredentials
+from enclave.store.images import Images
 from enclave.store.leases import Leases
 from enclave.store.logs import Logs
 from enclave.store.operations import Operations
@@ -41,6 +43,8 @@ class Store:
         self.pushes = Pushes(self.database, self.operations, self.wakeups)
         self.logs = Logs(self.database)
         self.repacks = Repacks(self.database)
+        self.images = Images(self.database)
+        self.helper_credentials = HelperCredentials(self.database, sealer)
         self.service_ids = ServiceIds(self.database)
         self.routes = Routes(self.database)
         self.endpoints = Endpoints(self.database, domain)

@@ -16,6 +16,8 @@ UNTIDY = f"{_ROOT}:untidy"  # hash: app id -> fence under which containers may h
 DEPROVISIONED = f"{_ROOT}:deprovisioned"
 """Set of ids of apps that are gone, and whose repositories are still to be removed."""
 HOUSEKEEPER = f"{_ROOT}:housekeeper"  # string that expires: a housekeeper has just begun
+EXPIRED_RELEASES = f"{_ROOT}:expired-releases"
+"""Sorted set: app id -> number up to which the app's releases keep no image."""
 SWEPT = f"{_ROOT}:swept"  # string that expires: a sweep of the Engine waits, or was just made
 
 
@@ -147,6 +149,26 @@ def service(service_id: int) -> str:
 def releases(app_id: int) -> str:
     """Hash: number -> release (JSON)."""
     return f"{_ROOT}:app:{app_id}:releases"
+
+
+def held_images(app_id: int) -> str:
+    """Hash: operation id -> the pinned image it needs, or needed, before there is a release."""
+    return f"{_ROOT}:app:{app_id}:held-images"
+
+
+def image_apps(pinned: str) -> str:
+    """Set of the apps that have held the image since it was pulled."""
+    return f"{_ROOT}:image:{pinned}:apps"
+
+
+def image_removal(pinned: str) -> str:
+    """String that expires: somebody is about to remove the image, nobody may begin to use it."""
+    return f"{_ROOT}:image:{pinned}:removal"
+
+
+def helper_credentials(helper: str, domain: str) -> str:
+    """String that expires: sealed credentials that a credential helper gave for a registry."""
+    return f"{_ROOT}:helper-credentials:{helper}:{domain}"
 
 
 def operation(operation_id: int) -> str:

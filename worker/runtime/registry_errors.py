@@ -13,7 +13,7 @@ import re
 from urllib.parse import quote
 
 from enclave.credentials import RegistryCredentials
-from enclave.errors import ImageUnavailable
+from enclave.errors import CredentialsRefused, ImageUnavailable
 from enclave.image import ImageReference
 from worker.runtime.engine_connection import plain
 
@@ -102,7 +102,8 @@ def image_unavailable(
     reference: ImageReference, words: str, credentials: RegistryCredentials | None
 ) -> ImageUnavailable:
     """Return the error for what the Engine said (``words``) about getting ``reference``."""
-    return ImageUnavailable(f"Cannot pull {reference}: {_why(reference, words, credentials)}")
+    kind = CredentialsRefused if credentials and _is_refusal(words) else ImageUnavailable
+    return kind(f"Cannot pull {reference}: {_why(reference, words, credentials)}")
 
 
 def no_answer(reference: ImageReference, seconds: float) -> ImageUnavailable:
@@ -124,7 +125,7 @@ def secrets_of(credentials: RegistryCredentials | None) -> tuple[str, ...]:
 
 
 def _why(reference: ImageReference, words: str, credentials: RegistryCredentials | None) -> str:
-    words = _PREFIXES.sub("", words)
+    words = _reason(words)
     names = {
         "domain": reference.domain,
         "path": reference.path,
@@ -134,7 +135,7 @@ def _why(reference: ImageReference, words: str, credentials: RegistryCredentials
     for pattern, sentence in _SENTENCES:
         if pattern.search(words):
             return sentence.format_map(names)
-    if _UNAUTHORIZED.search(words) or _DENIED.search(words):
+    if _is_refusal(words):
         return _no_access(words, credentials).format_map(names)
     if match := _HTTP_STATUS.search(words):
         return (
@@ -143,6 +144,18 @@ def _why(reference: ImageReference, words: str, credentials: RegistryCredentials
         )
     hidden = secrets_of(credentials)
     return f"{reference.domain}, asked for {reference.path}, says: {plain(words, hidden=hidden)}"
+
+
+def _reason(words: str) -> str:
+    return _PREFIXES.sub("", words)
+
+
+def _is_refusal(words: str) -> bool:
+    """Tell "not with these credentials" from what is wrong whoever asks."""
+    reason = _reason(words)
+    if any(pattern.search(reason) for pattern, _ in _SENTENCES):
+        return False
+    return bool(_UNAUTHORIZED.search(reason) or _DENIED.search(reason))
 
 
 def _no_access(words: str, credentials: RegistryCredentials | None) -> str:
