@@ -52,6 +52,7 @@ class Installation:
             "ENCLAVE_STOP_SECONDS": "2",
             "ENCLAVE_SETTLE_SECONDS": "0.5",
             "ENCLAVE_LEASE_SECONDS": "6",
+            "ENCLAVE_ENGINE_FREE_BYTES": str(64 << 20),  # the machine's disk may be a small one
             "ENCLAVE_SUBNET": _subnet(),
             **(settings or {}),
         }

@@ -25,6 +25,7 @@ class Engine:
         self.made: list[ContainerSpec] = []
         self.gone_images: set[str] = set()
         self.failing: set[str] = set()  # commands that exit 1
+        self.images: set[str] = set()
         self.on: dict[tuple[str, str], Callable[[], None]] = {}
         self.in_image: dict[str, bytes] = {}
         self._numbers = itertools.count(1)
@@ -49,6 +50,7 @@ class Engine:
         seconds: float,
     ) -> Image:
         self._call("pull")
+        self.images.add(str(reference))
         return Image(str(reference), f"id of {reference.path}", (), ("serve",))
 
     def image(self, pinned_or_id: str) -> Image | None:
@@ -69,6 +71,17 @@ class Engine:
         self._call("files")
         self.all.pop(container.id, None)
         return {path: self.in_image[path] for path in paths if path in self.in_image}
+
+    def pulled(self) -> list[str]:
+        return sorted(self.images)
+
+    def remove_image(self, pinned: str) -> bool:
+        self._call("remove_image")
+        name = f"id of {ImageReference.parse(pinned).path}"
+        if any(each.image_id == name for each in self.all.values()):
+            return False
+        self.images.discard(pinned)
+        return True
 
     def run(self, spec: ContainerSpec, *, output: Callable[[bytes], None], seconds: float) -> int:
         container = self._make(spec)

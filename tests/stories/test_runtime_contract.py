@@ -67,7 +67,8 @@ numbers = count(1)
 
 def docker_engine(engine: PrivateEngine, **options: Any) -> DockerEngine:
     return DockerEngine(
-        engine.url, **{"network": NETWORK, "subnet": SUBNET, "timeout": 30.0, **options}
+        engine.url,
+        **{"network": NETWORK, "subnet": SUBNET, "timeout": 30.0, "owner": "contract", **options},
     )
 
 
@@ -315,7 +316,8 @@ def test_a_registry_that_never_answers(engine: PrivateEngine):
 
 
 def test_no_engine_at_all(tmp_path: Path):
-    gone = DockerEngine(f"unix://{tmp_path}/none", network=NETWORK, subnet=SUBNET, timeout=5)
+    url = f"unix://{tmp_path}/none"
+    gone = DockerEngine(url, network=NETWORK, subnet=SUBNET, timeout=5, owner="contract")
     with pytest.raises(OperationFailed, match=f"does not answer at unix://{tmp_path}/none"):
         gone.resolve(ImageReference.parse("nginx"), None)
     with pytest.raises(OperationFailed, match="Check that it runs"):
@@ -475,16 +477,17 @@ def test_progress_adds_up_the_layers_once_a_second():
     at(0.1, "c", "Pulling fs layer")
     assert at(0.9, "b", "Downloading", 4_000_000, 10_000_000) is None
     assert at(1.0, "b", "Downloading", 5_000_000, 10_000_000) == (
-        "5.0 MB so far, 1 of 3 layers, 5.0 MB/s"
+        "5.0 MB so far at 5.0 MB/s, 1 of 3 layers; layer 2 50 %"
     )
     assert at(1.9, "c", "Downloading", 1_000_000, 30_000_000) is None
     assert at(2.0, "c", "Downloading", 2_300_000, 30_000_000) == (
-        "7.3 MB of 40.0 MB, 1 of 3 layers, 2.3 MB/s"
+        "7.3 MB of 40.0 MB at 2.3 MB/s, 1 of 3 layers; layer 2 50 %; layer 3 7 %"
     )
     assert at(9.0, "c", "Downloading", 2_300_000, 30_000_000) == (
-        "7.3 MB of 40.0 MB, 1 of 3 layers, 0.0 MB/s"
+        "7.3 MB of 40.0 MB at 0.0 MB/s, 1 of 3 layers; layer 2 50 %; layer 3 7 %"
     )
     assert at(99.0, "c", "Downloading", 2_300_000, 30_000_000) is None  # nothing new
+    assert progress.coming == 5_000_000 + 27_700_000
     at(99.1, "b", "Download complete")
     at(99.2, "c", "Download complete")
     at(99.3, "b", "Pull complete")

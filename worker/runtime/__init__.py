@@ -103,8 +103,9 @@ class Runtime(Protocol):
 
         ``progress`` gets whole lines, one a second at most, each in place of the one before;
         ``summary`` one at the end. What they raise ends the pull and passes through. An image that
-        is present needs neither registry nor credentials.
-        Raises ``ImageUnavailable`` or ``StepTimedOut``.
+        is present needs neither registry nor credentials. One that was not is this installation's
+        from now on (``pulled``).
+        Raises ``ImageUnavailable`` (for want of disk space, too) or ``StepTimedOut``.
         """
         ...
 
@@ -128,6 +129,21 @@ class Runtime(Protocol):
         that may be needed, as in ``ContainerSpec``; it is gone afterwards.
         Raises ``OperationFailed``, naming the path, for what is larger, no file, or a link that
         leads nowhere.
+        """
+        ...
+
+    def pulled(self) -> list[str]:
+        """Return under which names (``Image.pinned``) this installation holds images it pulled.
+
+        What a removal that was cut short has left of one is among them, by a name of its own.
+        """
+        ...
+
+    def remove_image(self, pinned: str) -> bool:
+        """Let go of an image that ``pull`` brought; gone, or nobody's of ours, is fine.
+
+        It is removed unless somebody else has given it a name. False when a container was made
+        from it, running or not: then it stays as it is.
         """
         ...
 

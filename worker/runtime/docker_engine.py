@@ -20,7 +20,9 @@ from worker.runtime.docker_containers import DockerContainers
 from worker.runtime.docker_health import DockerHealth
 from worker.runtime.docker_images import DockerImages
 from worker.runtime.engine_connection import EngineConnection
+from worker.runtime.engine_disk import EngineDisk
 from worker.runtime.image_files import ImageFiles
+from worker.runtime.image_marks import Marks
 from worker.runtime.isolated_network import IsolatedNetwork
 from worker.runtime.start_failures import OTHER
 
@@ -36,7 +38,9 @@ class DockerEngine:
 
     ``network`` and ``subnet`` (CIDR) are the bridge of all containers, made on first use;
     ``bridge`` is its interface on the host, derived from the name when None. ``timeout`` is in
-    seconds, for each answer that is not itself a wait. Make one per process: its connections must
+    seconds, for each answer that is not itself a wait. ``owner`` names this installation on the
+    images it pulls (lower-case letters and digits); no pull may leave fewer bytes free on the
+    Engine's disk than ``least_free``. Make one per process: its connections must
     not cross a fork. Threads may share it.
 
     Whatever goes wrong between here and the Engine is an ``OperationFailed`` with a sentence.
@@ -49,10 +53,13 @@ class DockerEngine:
         network: str,
         subnet: str,
         timeout: float,
+        owner: str,
+        least_free: int = 0,
         bridge: str | None = None,
     ) -> None:
         self._engine = EngineConnection(base_url, timeout=timeout)
-        self._images = DockerImages(self._engine)
+        disk = EngineDisk(self._engine, least=least_free)
+        self._images = DockerImages(self._engine, Marks(owner), disk)
         self._containers = DockerContainers(
             self._engine, IsolatedNetwork.named(network, subnet, bridge), self._images
         )
@@ -92,6 +99,14 @@ class DockerEngine:
     ) -> dict[str, bytes]:
         """See ``Runtime.files``."""
         return self._files.read(image, paths, limit=limit, name=name, labels=labels)
+
+    def pulled(self) -> list[str]:
+        """See ``Runtime.pulled``."""
+        return self._images.pulled()
+
+    def remove_image(self, pinned: str) -> bool:
+        """See ``Runtime.remove_image``."""
+        return self._images.remove(pinned)
 
     def run(self, spec: ContainerSpec, *, output: Callable[[bytes], None], seconds: float) -> int:
         """See ``Runtime.run``. What ``output`` raises kills the container and passes through."""

@@ -54,6 +54,15 @@ class GuardedRuntime:
         self._hold()
         return self._runtime.files(image, paths, limit=limit, name=name, labels=labels)
 
+    def pulled(self) -> list[str]:
+        """See ``Runtime.pulled``."""
+        return self._runtime.pulled()
+
+    def remove_image(self, pinned: str) -> bool:
+        """See ``Runtime.remove_image``."""
+        self._hold()
+        return self._runtime.remove_image(pinned)
+
     def run(self, spec: ContainerSpec, *, output: Callable[[bytes], None], seconds: float) -> int:
         """See ``Runtime.run``."""
         self._hold()

@@ -72,6 +72,12 @@ class PullProgress:
             layer.done = status in {_PRESENT, _DONE}
 
     @property
+    def coming(self) -> int:
+        """Bytes that are still to be downloaded, of the layers that have told their size."""
+        waiting = (layer for layer in self._layers.values() if not layer.downloaded)
+        return sum(max(layer.total - layer.current, 0) for layer in waiting)
+
+    @property
     def _bytes(self) -> int:
         return sum(layer.current for layer in self._layers.values())
 
@@ -83,7 +89,16 @@ class PullProgress:
             return f"{_mb(self._bytes)} downloaded, {unpacked} {count} unpacked"
         downloaded = sum(layer.downloaded for layer in layers)
         speed = max(self._bytes - self._told_bytes, 0) / elapsed
-        return f"{self._amount()}, {downloaded} {count}, {_mb(int(speed))}/s"
+        done = f"{self._amount()} at {_mb(int(speed))}/s, {downloaded} {count}"
+        return "; ".join([done, *self._running()])
+
+    def _running(self) -> list[str]:
+        """Say of each layer that is on its way how far it is; the Engine takes three at a time."""
+        return [
+            f"layer {number} {100 * layer.current // layer.total} %"
+            for number, layer in enumerate(self._layers.values(), 1)
+            if layer.total and not layer.downloaded
+        ]
 
     def _amount(self) -> str:
         """Say "of 40.0 MB" only when every layer has told its size."""
