@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from enclave.app import AppSecrets, AppState
 from enclave.changes import changed_secrets, changed_state
-from enclave.checkpoints import reached
-from enclave.credentials import RegistryCredentials
 from enclave.errors import InvalidFile, InvalidFiles, NothingToDeploy, OperationFailed
 from enclave.image import ImageReference
 from enclave.operation import OperationType
 from enclave.pushed_config import ConfigFiles
 from enclave.store.leases import Ending
 from worker.go_live import GoLive
+from worker.image_fetch import ImageFetch
 from worker.image_files import read_image_files
 from worker.plan import plan_deploy
 from worker.runtime import Image
@@ -53,42 +52,18 @@ class Deploy:
             if self._state.pushed is not None and self._state.pushed.dockerfile:
                 raise OperationFailed("Building a Dockerfile is not available yet.")
             raise NothingToDeploy("You need to deploy either from git or a Docker image")
-        reference = ImageReference.parse(self._state.image)
-        credentials = self._credentials(reference)
-        with work.log.step(f"Pulling {reference.familiar}"):
-            reached("pulling")
-            digest = work.points.attempt(lambda: work.runtime.resolve(reference, credentials))
-            work.log.info(f"{reference.familiar} is {digest}")
-            image = work.points.attempt(
-                lambda: work.runtime.pull(
-                    reference.pinned(digest),
-                    credentials,
-                    progress=self._say_progress,
-                    summary=self._say_summary,
-                    seconds=work.settings.pull_seconds,
-                )
-            )
-        return image, reference
-
-    def _say_progress(self, line: str) -> None:
-        """Show how far the pull is; whatever is raised here ends it, a cancel too."""
-        self._work.points.check()
-        self._work.log.progress(line)
-
-    def _say_summary(self, line: str) -> None:
-        self._work.points.check()
-        self._work.log.info(line)
-
-    def _credentials(self, reference: ImageReference) -> RegistryCredentials | None:
-        """Return the stored credentials if they belong to the image's registry (SPEC 3.2)."""
-        credentials = self._secrets.credentials
-        if credentials is not None and credentials.domain != reference.domain:
-            self._work.log.warn(
-                f"The stored registry credentials are for {credentials.domain}: "
-                f"pulling from {reference.domain} without them."
-            )
-            return None
-        return credentials
+        fetch = ImageFetch(
+            store=work.store,
+            runtime=work.runtime,
+            settings=work.settings,
+            points=work.points,
+            log=work.log,
+            app_id=work.app.id,
+            operation_id=work.operation.id,
+            stored=self._secrets.credentials,
+            helper=self._state.credential_helper,
+        )
+        return fetch.fetch(self._state.image)
 
     def _target(self, image: Image, reference: ImageReference) -> Target:
         work, changes = self._work, self._work.changes

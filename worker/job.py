@@ -6,7 +6,8 @@ They run in a work horse, a child forked for each job.
 from __future__ import annotations
 
 from enclave.settings import Settings, settings
-from enclave.store import open_store
+from enclave.store import Store, open_store
+from worker.image_cleaning import ImageCleaning
 from worker.operation import run_next_operation
 from worker.runtime import Runtime
 from worker.runtime.docker_engine import DockerEngine
@@ -23,20 +24,26 @@ def work_on_app(app_id: int) -> None:
     The end of an operation wakes a worker for the next, so that apps take turns.
     """
     chosen = settings()
-    run_next_operation(open_store(chosen), open_runtime(chosen), chosen, app_id, SHUTDOWN)
+    store = open_store(chosen)
+    run_next_operation(store, open_runtime(store, chosen), chosen, app_id, SHUTDOWN)
 
 
 def sweep_engine() -> None:
-    """Find containers that nobody counts on, and have their apps tidied."""
+    """Find containers that nobody counts on, and have their apps tidied; remove such images."""
     chosen = settings()
-    sweep(open_store(chosen), open_runtime(chosen))
+    store = open_store(chosen)
+    runtime = open_runtime(store, chosen)
+    sweep(store, runtime)
+    ImageCleaning(store, runtime, releases_kept=chosen.releases_kept).sweep()
 
 
-def open_runtime(chosen: Settings) -> Runtime:
+def open_runtime(store: Store, chosen: Settings) -> Runtime:
     """Return this worker's Docker Engine."""
     return DockerEngine(
         chosen.engine_url,
         network=chosen.bridge,
         subnet=chosen.addresses,
         timeout=chosen.engine_seconds,
+        owner=store.installation(),
+        least_free=chosen.engine_free_bytes,
     )

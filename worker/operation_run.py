@@ -29,6 +29,7 @@ from enclave.store.leases import Ending, Lease
 from worker.cancel_listener import CancelListener
 from worker.command_output import MAX_LINE
 from worker.commands import Hooks, run_hooks
+from worker.image_cleaning import ImageCleaning
 from worker.lease_keeper import LeaseKeeper
 from worker.live import read_live
 from worker.log import OperationLog
@@ -106,6 +107,7 @@ class OperationRun:
         if ending.status is OperationStatus.SUCCEEDED:
             reached("committed")
             self._remove_replaced()
+        self._clean_images()
 
     def _attempt(self) -> Ending:
         """Do the work; on failure undo it. Returns the ending."""
@@ -266,6 +268,15 @@ class OperationRun:
                 self._store.leases.tidied(self._lease)
         except (OperationFailed, StoreUnavailable) as error:
             logger.warning("old containers of app %s stay for now: %s", self._lease.app_id, error)
+
+    def _clean_images(self) -> None:
+        """Remove the images that nobody needs since this operation; a sweep finds what is left."""
+        kept = self._settings.releases_kept
+        try:
+            cleaning = ImageCleaning(self._store, self._unguarded, releases_kept=kept)
+            cleaning.after_operation(self._lease.app_id)
+        except StoreUnavailable as error:
+            logger.warning("old images of app %s stay for now: %s", self._lease.app_id, error)
 
     def _leave(self) -> None:
         """Leave nothing behind: the lease is lost.

@@ -160,3 +160,17 @@ class Apps:
         if record is None:
             raise NotFound(f"there is no release {number}")
         return decode(Release, record)
+
+    def newest_release(self, app_id: int) -> int:
+        """Return the number of the app's newest release, 0 for none: they have no gaps."""
+        with unavailable_when_lost():
+            return self._redis.hlen(keys.releases(app_id))
+
+    def releases_between(self, app_id: int, first: int, last: int) -> list[Release]:
+        """Return the releases with these numbers, both ends included, oldest first."""
+        numbers = [str(number) for number in range(first, last + 1)]
+        if not numbers:
+            return []
+        with unavailable_when_lost():
+            records = self._redis.hmget(keys.releases(app_id), numbers)
+        return [decode(Release, record) for record in records if record is not None]

@@ -110,8 +110,11 @@ class App:
         Services that vanished are stopped after a release; what it replaced goes after it, too.
         """
         wait_until(
-            lambda: self.serving() == services
-            and len(self.installation.containers(self.name, every=True)) == sum(services.values()),
+            lambda: (
+                self.serving() == services
+                and len(self.installation.containers(self.name, every=True))
+                == sum(services.values())
+            ),
             seconds=30,
             what=f"{self.name} runs {self.serving()}, not {services}",
         )
