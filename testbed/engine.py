@@ -96,11 +96,14 @@ class PrivateEngine:
         if self._child is not None:
             self._child.kill()
 
-    def restart(self) -> None:
-        """Start dockerd again on the same socket and data; one that still runs is stopped first."""
+    def restart(self, *, seconds: float = _READY_SECONDS) -> None:
+        """Start dockerd again on the same socket and data; one that still runs is stopped first.
+
+        It answers within ``seconds``: not before it has looked at each of its containers.
+        """
         if self._child is not None:
             self._child.stop(seconds=30)
-        self._serve()
+        self._serve(seconds)
 
     @contextmanager
     def hanging(self) -> Iterator[None]:
@@ -169,7 +172,7 @@ class PrivateEngine:
         }
         (self._run / "daemon.json").write_text(json.dumps(configuration, indent=2))
 
-    def _serve(self) -> None:
+    def _serve(self, seconds: float = _READY_SECONDS) -> None:
         dockerd = program("dockerd", package="docker.io")
         # After a kill containerd is dead as well, but dockerd takes one that init has not reaped
         # yet for a living one, and waits for it in vain.
@@ -181,7 +184,7 @@ class PrivateEngine:
             environment={**os.environ, "PATH": path},
             dies_with_parent=False,  # the watcher sees to that, and removes the rest as well
         )
-        self._child.wait_ready(self.answers, seconds=_READY_SECONDS)
+        self._child.wait_ready(self.answers, seconds=seconds)
 
     def _start_watcher(self) -> subprocess.Popen[bytes]:
         keep = ["keep"] if self._keep else []
