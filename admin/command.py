@@ -102,6 +102,22 @@ def housekeeper() -> None:
 
 
 @main.command()
+def router() -> None:
+    """Keep HAProxy on this machine as the apps' endpoints want it."""
+    from router.main import run_router
+
+    run_router(settings())
+
+
+@main.command()
+def haproxy() -> None:
+    """Run HAProxy with the configuration that the router writes."""
+    from router.main import run_haproxy
+
+    run_haproxy(settings())
+
+
+@main.command()
 def ready() -> None:
     """Wait until the platform answers, say how to use it; say when it stops."""
     from admin.ready import say_when_stopping, wait_until_ready, welcome

@@ -1,4 +1,5 @@
-"""``enclave up``: a private Redis, the receiver and workers under supervisor, in one directory.
+"""``enclave up``: a private Redis, the receiver, HAProxy and workers under supervisor, in one
+directory.
 
 supervisord restarts what dies. Each child dies with supervisord (``setpriv --pdeathsig``), also
 when that is killed with -9, and Redis holds a lock on its directory: two never write one file.
@@ -26,9 +27,11 @@ _LOG_BYTES = 10 << 20
 _LOCK = "up.lock"
 _PORT_SECONDS = 5.0
 _PAUSE = 0.1
+_SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"  # where HAProxy is, and not every user looks
 _PROGRAMS = {
     "redis-server": "redis-server",
     "git": "git",
+    "haproxy": "haproxy",
     "setpriv": "util-linux",
     "flock": "util-linux",
 }
@@ -36,6 +39,7 @@ _PROGRAMS = {
 
 def run_platform(settings: Settings) -> None:
     """Write the configuration and become supervisord; returns never. Raises ``Misconfigured``."""
+    os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:{_SYSTEM_PATH}"
     for program, package in _PROGRAMS.items():
         if shutil.which(program) is None:
             raise Misconfigured(f"{program} is missing: apt-get install {package}")
@@ -44,6 +48,7 @@ def run_platform(settings: Settings) -> None:
         raise Misconfigured(f"{data}: supervisord cannot have a % in a path; choose another")
     data.mkdir(parents=True, exist_ok=True)
     data.chmod(0o700)
+    settings.haproxy_socket.parent.mkdir(exist_ok=True, mode=0o700)
     _take_place(settings, data)
     (data / "redis").mkdir(exist_ok=True)
     (data / "log").mkdir(exist_ok=True)
@@ -69,6 +74,8 @@ def _take_place(settings: Settings, data: Path) -> None:
     ports = {
         "--http-port": (settings.http_host, settings.http_port),
         "--ssh-port": (settings.ssh_host, settings.ssh_port),
+        "ENCLAVE_ROUTER_HTTP_PORT": (settings.router_host, settings.router_http_port),
+        "ENCLAVE_ROUTER_HTTPS_PORT": (settings.router_host, settings.router_https_port),
     }
     deadline = time.monotonic() + _PORT_SECONDS
     for option, (host, port) in ports.items():
@@ -133,6 +140,8 @@ def supervisor_configuration(settings: Settings, data: Path) -> str:
         "process_name": "receiver-%(process_num)d",
         "numprocs": str(settings.receivers),
     }
+    config["program:router"] = _program([*ours, "router"], data, "router", priority=20)
+    config["program:haproxy"] = _program([*ours, "haproxy"], data, "haproxy", priority=20)
     config["program:housekeeper"] = {
         **_program([*ours, "housekeeper"], data, "housekeeper", priority=30),
         "stopwaitsecs": str(math.ceil(settings.worker_stop_seconds)),

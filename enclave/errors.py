@@ -12,6 +12,8 @@ EnclaveError
 │   ├── InvalidChange               a variable name, a container count
 │   ├── InvalidEndpoint             a domain, a port, a network
 │   ├── InvalidCommand              a command that shell rules cannot split
+│   ├── InvalidRoute                a host, an address or a network of an endpoint
+│   ├── InvalidCertificate          a certificate or key that could not be served
 │   ├── UnknownCommitish            no such branch, tag or commit was pushed
 │   ├── AmbiguousCommitish
 │   ├── NothingToDeploy             neither image nor git (SPEC 3.7)
@@ -39,6 +41,8 @@ EnclaveError
 ├── LeaseLost                       another worker holds this app now; this one must stop
 ├── StoreUnavailable                Redis did not answer: what was sent may or may not hold
 │   └── StoreRefused                Redis is full or read-only, and took nothing
+├── RouterUnavailable               HAProxy does not answer
+│   └── RouterRefused               HAProxy runs on with an older configuration
 └── Misconfigured                   this installation's own settings are wrong
 """
 
@@ -142,6 +146,14 @@ class InvalidRoute(InvalidInput):
 
 class InvalidCommand(InvalidInput):
     """A command that shell rules cannot split, for an image with an ENTRYPOINT (SPEC 4.4)."""
+
+
+class InvalidRoute(InvalidInput):
+    """A host, an address or a network of an endpoint is not what it should be."""
+
+
+class InvalidCertificate(InvalidInput):
+    """A given certificate, its chain or its key cannot be served."""
 
 
 class UnknownCommitish(InvalidInput):
@@ -299,6 +311,17 @@ class StoreRefused(StoreUnavailable):
     """Redis is out of memory or may only be read: it took nothing of what was sent."""
 
     code = "store_refused"
+
+
+class RouterUnavailable(EnclaveError):
+    """HAProxy does not answer. It is asked again until it does."""
+
+    code = "router_unavailable"
+    status = 503
+
+
+class RouterRefused(RouterUnavailable):
+    """HAProxy does not take its new configuration, and runs on with an older one."""
 
 
 class Misconfigured(EnclaveError):

@@ -15,6 +15,7 @@ from enclave.errors import Misconfigured
 _ENGINE = "unix:///var/run/docker.sock"
 _LEAST_OBJECT = 16 << 20  # bytes: git's own buffers have room within the limit
 _SOCKET_PATH_BYTES = 107  # sockaddr_un.sun_path, less its NUL: unix(7)
+_HAPROXY_SUFFIX_BYTES = 14  # HAProxy binds PATH.PID.tmp first, and renames it
 
 
 class Settings(BaseSettings):
@@ -133,6 +134,18 @@ class Settings(BaseSettings):
     )
     receivers: int = Field(1, ge=1, le=64, description="receiver processes of `enclave up`")
 
+    domain: str = Field("localhost", description="apps get names below it: app-ID.DOMAIN")
+    router_host: str = Field("127.0.0.1", description="where requests for apps come in")
+    router_http_port: int = 8081
+    router_https_port: int = 8444
+    router_connections: int = Field(8192, gt=0, description="requests for apps at a time")
+    router_idle_seconds: float = Field(
+        60.0, gt=0, description="silence of an app, or of its client, before it is cut off"
+    )
+    drain_seconds: float = Field(
+        60.0, ge=0, description="for requests to a container that is replaced to end by themselves"
+    )
+
     token_seconds: int = Field(7 * 24 * 3600, description="a token's life when none is asked for")
 
     @property
@@ -143,10 +156,24 @@ class Settings(BaseSettings):
     @property
     def redis_socket(self) -> Path:
         """The socket of ``enclave up``'s own Redis; ``Misconfigured`` when the path is too long."""
-        path = self.data.resolve() / "redis.sock"
-        if len(bytes(path)) > _SOCKET_PATH_BYTES:
+        return self._socket("redis.sock")
+
+    @property
+    def haproxy(self) -> Path:
+        """Where HAProxy's configuration, certificates and socket are."""
+        return self.data.resolve() / "haproxy"
+
+    @property
+    def haproxy_socket(self) -> Path:
+        """The socket on which HAProxy takes commands; ``Misconfigured`` as ``redis_socket``."""
+        return self._socket("haproxy/master.sock", spare=_HAPROXY_SUFFIX_BYTES)
+
+    def _socket(self, name: str, *, spare: int = 0) -> Path:
+        path = self.data.resolve() / name
+        longest = _SOCKET_PATH_BYTES - spare
+        if len(bytes(path)) > longest:
             raise Misconfigured(
-                f"{path} is longer than the {_SOCKET_PATH_BYTES} bytes a unix socket's path may "
+                f"{path} is longer than the {longest} bytes a unix socket's path may "
                 "have: choose a shorter data directory"
             )
         return path

@@ -40,6 +40,7 @@ class Installation:
         self.directory = Path(tempfile.mkdtemp(prefix="enclave-", dir="/tmp"))
         self.data = self.directory / "data"
         self.http_port, self.ssh_port = free_port(), free_port()
+        self.router_http_port, self.router_https_port = free_port(), free_port()
         self.engine_url = engine_url
         self.environment = {
             **{name: os.environ[name] for name in ("LANG", "TERM") if name in os.environ},
@@ -49,6 +50,8 @@ class Installation:
             "ENCLAVE_DATA": str(self.data),
             "ENCLAVE_HTTP_PORT": str(self.http_port),
             "ENCLAVE_SSH_PORT": str(self.ssh_port),
+            "ENCLAVE_ROUTER_HTTP_PORT": str(self.router_http_port),
+            "ENCLAVE_ROUTER_HTTPS_PORT": str(self.router_https_port),
             "ENCLAVE_STOP_SECONDS": "2",
             "ENCLAVE_SETTLE_SECONDS": "0.5",
             "ENCLAVE_LEASE_SECONDS": "6",
@@ -95,13 +98,13 @@ class Installation:
         wait_until(self.answers, seconds=_READY_SECONDS, what="the installation did not answer")
 
     def pids(self, part: str) -> list[int]:
-        """Return the process ids of ``receiver``, ``housekeeper``, ``worker`` or ``redis-server``.
+        """Return the process ids of ``receiver``, ``worker``, ``redis-server`` and so on.
 
         ``""`` stands for all. A worker's work horses count too.
         """
         if part == "redis-server":  # it overwrites its own command line and environment
             return [int((self.data / "redis.pid").read_text())]
-        pattern = f"admin {part}"
+        pattern = f"{self.data}/haproxy/haproxy.cfg" if part == "haproxy" else f"admin {part}"
         data = f"ENCLAVE_DATA={self.data}".encode()
         return [
             int(process.name)
@@ -129,7 +132,7 @@ class Installation:
         """``kill -9`` every process of this installation at once, its supervisor first."""
         supervisor = [self._child.pid] if self._child else []
         redis_server = self.pids("redis-server") if (self.data / "redis.pid").exists() else []
-        for pid in [*supervisor, *redis_server, *self.pids("")]:
+        for pid in [*supervisor, *redis_server, *self.pids(""), *self.pids("haproxy")]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         if self._child is not None:

@@ -15,8 +15,16 @@ MAY_IMPORT = {
     "receiver": {"hooks", "enclave"},
     "api": {"hooks", "enclave"},
     "worker": {"hooks", "enclave"},
+    "router": {"enclave"},
     "toolbelt": set(),
-    "admin": {"api", "enclave", "hooks", "receiver", "worker"},  # it puts the pieces together
+    "admin": {
+        "api",
+        "enclave",
+        "hooks",
+        "receiver",
+        "router",
+        "worker",
+    },  # it puts the pieces together
 }
 """Of our own packages, besides itself."""
 

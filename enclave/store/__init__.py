@@ -10,6 +10,7 @@ from enclave.sealing import Sealer
 from enclave.settings import Settings
 from enclave.store import keys
 from enclave.store.apps import Apps
+from enclave.store.certificates import Certificates
 from enclave.store.database import Database, unavailable_when_lost
 from enclave.store.due import Due
 from enclave.store.endpoints import Endpoints
@@ -45,8 +46,9 @@ class Store:
         self.repacks = Repacks(self.database)
         self.images = Images(self.database)
         self.helper_credentials = HelperCredentials(self.database, sealer)
-        self.service_ids = ServiceIds(self.database)
         self.routes = Routes(self.database)
+        self.certificates = Certificates(self.database, sealer)
+        self.service_ids = ServiceIds(self.database)
         self.endpoints = Endpoints(self.database, domain)
 
     def installation(self) -> str:

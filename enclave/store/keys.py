@@ -19,10 +19,18 @@ HOUSEKEEPER = f"{_ROOT}:housekeeper"  # string that expires: a housekeeper has j
 EXPIRED_RELEASES = f"{_ROOT}:expired-releases"
 """Sorted set: app id -> number up to which the app's releases keep no image."""
 SWEPT = f"{_ROOT}:swept"  # string that expires: a sweep of the Engine waits, or was just made
+ROUTES = f"{_ROOT}:routes"
+"""Hash: endpoint id -> wanted route (JSON). Also the channel that announces each new revision."""
+ROUTE_REVISIONS = f"{_ROOT}:routes:revisions"
+"""Sorted set: endpoint id, of removed ones too -> revision of its last change."""
+ROUTE_HOSTS = f"{_ROOT}:routes:hosts"  # hash: host -> endpoint id that has it
+ROUTES_APPLIED = f"{_ROOT}:routes:applied"  # string: the revision HAProxy agrees with
+ROUTES_DRAINING = f"{_ROOT}:routes:draining"  # set of endpoint ids of which something drains
 
 
 def counter(kind: str) -> str:
-    """String: the last id given to a user, key, environment, app, service or operation."""
+    """String: the last id given to a user, key, environment, app, service, operation or
+    certificate; the last revision of the routes."""
     return f"{_ROOT}:last:{kind}"
 
 
@@ -69,6 +77,16 @@ def environment_prefix() -> str:
 def environment_apps(environment_id: int) -> str:
     """Hash: handle -> app id."""
     return f"{_ROOT}:environment:{environment_id}:apps"
+
+
+def environment_certificates(environment_id: int) -> str:
+    """Set of certificate ids."""
+    return f"{_ROOT}:environment:{environment_id}:certificates"
+
+
+def certificate(certificate_id: int) -> str:
+    """Hash: record (JSON), sealed (chain and key)."""
+    return f"{_ROOT}:certificate:{certificate_id}"
 
 
 def app(app_id: int) -> str:

@@ -1,0 +1,67 @@
+"""The certificates users give, in Redis. Each is written once: another one has another id."""
+
+from __future__ import annotations
+
+from enclave.certificate import Certificate, KeyPair, now, read_certificate, record_of
+from enclave.clock import now_iso
+from enclave.codec import decode, encode
+from enclave.errors import NotFound
+from enclave.sealing import Sealer
+from enclave.store import keys
+from enclave.store.database import Database, unavailable_when_lost
+
+
+class Certificates:
+    """What may be known of them, and (sealed) their chains and keys."""
+
+    def __init__(self, database: Database, sealer: Sealer) -> None:
+        self._database, self._sealer = database, sealer
+        self._redis = database.redis
+
+    def add(self, environment_id: int, chain: str, key: str) -> Certificate:
+        """Keep a certificate (PEM) of an environment. Raises ``InvalidCertificate``."""
+        pair = KeyPair(chain, key)
+        read = read_certificate(pair, moment=now())
+        certificate_id = self._database.next_id("certificate")
+        record = record_of(
+            read,
+            certificate_id=certificate_id,
+            environment_id=environment_id,
+            created_at=now_iso(),
+        )
+        sealed = self._sealer.seal(encode(pair))
+        with unavailable_when_lost():
+            self._redis.hset(
+                keys.certificate(certificate_id),
+                mapping={"record": encode(record), "sealed": sealed},
+            )
+            self._redis.sadd(keys.environment_certificates(environment_id), certificate_id)
+        return record
+
+    def certificate(self, certificate_id: int) -> Certificate:
+        """Return what may be known of one; raises ``NotFound``."""
+        return decode(Certificate, self._field(certificate_id, "record"))
+
+    def key_pair(self, certificate_id: int) -> KeyPair:
+        """Return chain and key, opened; raises ``NotFound``."""
+        return decode(KeyPair, self._sealer.open(self._field(certificate_id, "sealed")))
+
+    def of_environment(self, environment_id: int) -> list[Certificate]:
+        """Return the environment's certificates, oldest first."""
+        with unavailable_when_lost():
+            ids = self._redis.smembers(keys.environment_certificates(environment_id))
+        return [self.certificate(each) for each in sorted(map(int, ids))]
+
+    def remove(self, certificate: Certificate) -> None:
+        """Forget a certificate. The caller has seen to it that no route names it."""
+        with unavailable_when_lost():
+            index = keys.environment_certificates(certificate.environment_id)
+            self._redis.srem(index, certificate.id)
+            self._redis.delete(keys.certificate(certificate.id))
+
+    def _field(self, certificate_id: int, field: str) -> str:
+        with unavailable_when_lost():
+            value = self._redis.hget(keys.certificate(certificate_id), field)
+        if value is None:
+            raise NotFound("there is no such certificate")
+        return value

@@ -1,0 +1,1 @@
+"""Requests reach the apps: what Redis wants is made true in HAProxy."""

@@ -1,0 +1,99 @@
+"""The certificates as HAProxy reads them: files of chain and key, which only it may read."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from enclave.errors import InvalidCertificate, NotFound
+from enclave.files import create_private
+from enclave.store.certificates import Certificates
+from router.configuration import CERTIFICATES, certificate_file, default_certificate
+
+logger = logging.getLogger(__name__)
+
+_DAYS = 3650
+
+
+class CertificateFiles:
+    """Keeps the files of the certificates that are wanted, and no others."""
+
+    def __init__(self, directory: Path, domain: str, certificates: Certificates) -> None:
+        self._directory, self._domain = directory, domain
+        self._certificates = certificates
+        self._unfit: set[int] = set()
+
+    def bring(self, wanted: frozenset[int]) -> frozenset[int]:
+        """Make the files of these certificates and the default one be there.
+
+        Returns the certificates that HAProxy can serve; one that it cannot is named in the log.
+        Raises ``StoreUnavailable``.
+        """
+        default = self._directory / default_certificate(self._domain)
+        if not default.exists():
+            create_private(default, self_signed(self._domain))
+        return frozenset(each for each in sorted(wanted) if self._is_there(each))
+
+    def drop_others(self, wanted: frozenset[int]) -> None:
+        """Remove the files of certificates that no route names any more."""
+        kept = {self._directory / certificate_file(each) for each in wanted}
+        for path in (self._directory / CERTIFICATES).glob("*.pem"):
+            if path not in kept:
+                path.unlink(missing_ok=True)
+
+    def _is_there(self, certificate_id: int) -> bool:
+        path = self._directory / certificate_file(certificate_id)
+        if path.exists():
+            return True
+        if certificate_id in self._unfit:
+            return False
+        try:
+            pair = self._certificates.key_pair(certificate_id)
+            create_private(path, f"{pair.chain.strip()}\n{pair.key.strip()}\n".encode())
+            _require_servable(path)
+        except (NotFound, InvalidCertificate) as error:
+            path.unlink(missing_ok=True)
+            self._unfit.add(certificate_id)
+            logger.warning("certificate %d is not served: %s", certificate_id, error)
+            return False
+        return True
+
+
+def _require_servable(path: Path) -> None:
+    """Raise ``InvalidCertificate`` unless OpenSSL, which HAProxy uses too, would serve it."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path)
+    except (ssl.SSLError, ValueError) as error:
+        raise InvalidCertificate(f"OpenSSL does not take it: {error}") from error
+
+
+def self_signed(domain: str) -> bytes:
+    """Return a certificate for ``domain`` and all names below it with its key, PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"*.{domain}"[-64:])])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=_DAYS))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.DNSName(f"*.{domain}"), x509.DNSName(domain)]),
+            critical=False,
+        )
+        .sign(key, hashes.SHA256())
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
