@@ -140,10 +140,6 @@ class InvalidEndpoint(InvalidInput):
     """A domain, port or IP whitelist that no endpoint can have."""
 
 
-class InvalidRoute(InvalidInput):
-    """A host, an address or a network that no route can have."""
-
-
 class InvalidCommand(InvalidInput):
     """A command that shell rules cannot split, for an image with an ENTRYPOINT (SPEC 4.4)."""
 

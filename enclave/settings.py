@@ -48,12 +48,6 @@ class Settings(BaseSettings):
         2.0, ge=0, description="a container that lives so long is healthy"
     )
     stop_seconds: float = Field(10.0, ge=0, description="from SIGTERM to SIGKILL")
-    drain_seconds: float = Field(
-        60.0, ge=0, description="for requests under way, before their old container is stopped"
-    )
-    domain: str = Field(
-        "localhost", description="endpoints with a default domain are app-ID.DOMAIN"
-    )
     pull_seconds: float = Field(1800.0, gt=0, description="the longest pull")
     engine_seconds: float = Field(
         60.0, gt=0, description="for each answer of the Engine that is not itself a wait"

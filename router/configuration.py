@@ -114,6 +114,7 @@ def _frame(settings: Settings, hosts_file: str, list_file: str, user: str) -> st
     no strict-limits
     mworker-max-reloads {_OLD_PROCESSES}
     hard-stop-after {_TUNNEL}
+    close-spread-time infinite
     ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets
 {drop}
 defaults
@@ -150,6 +151,9 @@ frontend apps
     http-request deny deny_status 400 if {{ req.fhdr(host),hex -m reg ^(..)*00 }}
     # What was begun may be sent again only if once or twice is the same (RFC 9110, 9.2.2).
     http-request disable-l7-retry unless {{ method GET HEAD OPTIONS }}
+    # After a reload an old process does not just drop a connection, on which a request may be
+    # coming (close-spread-time): it says that the next answer is the last.
+    http-after-response set-header Connection close if {{ stopping }}
     use_backend "%[req.fhdr(host),field(1,:),lower,map('{directory}/{hosts_file}',{UNKNOWN})]"
     default_backend {UNKNOWN}
 

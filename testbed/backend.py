@@ -31,7 +31,8 @@ class Backend:
     """``with Backend("a") as backend:`` listens on a port of 127.0.0.1 of its own.
 
     ``/?wait=SECONDS`` answers its head at once and its body so much later. ``/headers`` answers
-    what it was sent. Leaving it is a kill: connections are cut.
+    what it was sent. Leaving it is a kill: connections are cut. It may be left
+    twice.
     """
 
     def __init__(self, name: str, address: str = "127.0.0.1") -> None:
@@ -59,8 +60,9 @@ class Backend:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(10)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
