@@ -59,7 +59,9 @@ def main(*, apps: int, write: bool) -> None:
 def _measure(directory: Path, apps: int) -> str:
     with PrivateEngine(directory / "engine") as engine, engine.client() as client:
         build(engine.url, "many:1", cmd=["/bin/httpd", "-f", "-p", "8080", "-h", "/etc"])
-        runtime = DockerEngine(engine.url, network=_NETWORK, subnet=_SUBNET, timeout=120)
+        runtime = DockerEngine(
+            engine.url, network=_NETWORK, subnet=_SUBNET, timeout=120, owner="bench"
+        )
         image = runtime.image("many:1")
         if image is None:
             raise SystemExit("bench: the image is gone")
