@@ -140,8 +140,8 @@ def supervisor_configuration(settings: Settings, data: Path) -> str:
         "process_name": "receiver-%(process_num)d",
         "numprocs": str(settings.receivers),
     }
-    config["program:router"] = _program([*ours, "router"], data, "router", priority=20)
-    config["program:haproxy"] = _program([*ours, "haproxy"], data, "haproxy", priority=20)
+    config["program:router"] = _program([*ours, "router"], data, "router", priority=22)
+    config["program:haproxy"] = _program([*ours, "haproxy"], data, "haproxy", priority=24)
     config["program:housekeeper"] = {
         **_program([*ours, "housekeeper"], data, "housekeeper", priority=30),
         "stopwaitsecs": str(math.ceil(settings.worker_stop_seconds)),

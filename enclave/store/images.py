@@ -27,6 +27,7 @@ class Images:
     """Small records about images. Nothing here is a secret."""
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         self._redis = database.redis
 
     def hold(self, app_id: int, operation_id: int, pinned: str) -> None:
@@ -44,12 +45,12 @@ class Images:
             time.sleep(_POLL_SECONDS)
 
     def _held(self, app_id: int, operation_id: int, pinned: str) -> bool:
-        with unavailable_when_lost(), self._redis.pipeline() as transaction:
-            transaction.sadd(keys.image_apps(pinned), app_id)
-            transaction.hset(keys.held_images(app_id), str(operation_id), pinned)
-            transaction.exists(keys.image_removal(pinned))
-            *_, removed = transaction.execute()
-        return not removed
+        script_keys = [
+            keys.image_apps(pinned),
+            keys.held_images(app_id),
+            keys.image_removal(pinned),
+        ]
+        return self._database.run("hold_image", script_keys, [app_id, operation_id, pinned]) == 1
 
     def held(self, app_id: int) -> dict[int, str]:
         """Return the images that operations of the app hold or held: operation id -> pinned."""
