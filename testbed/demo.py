@@ -154,8 +154,18 @@ class Demo:
         self._console.print(Text(f"  exit status {finished.returncode}", "dim"))
         return said
 
+    def _await(self, services: set[str]) -> None:
+        """Wait for services that vanished to be stopped, which is after the release."""
+        name = f"{ENVIRONMENT}/{APP}"
+        deadline = time.monotonic() + 30
+        while {each["service"] for each in self._installation.containers(name)} != services:
+            if time.monotonic() > deadline:
+                return  # what is looked at next says what is wrong
+            time.sleep(0.1)
+
     def _look(self, page: str, *, services: set[str]) -> None:
         """Show what runs, and what the web service says."""
+        self._await(services)
         containers = self._installation.containers(f"{ENVIRONMENT}/{APP}")
         self._say("docker ps")
         for each in containers:
