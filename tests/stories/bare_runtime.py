@@ -28,7 +28,8 @@ def subnet(bits: int = 24) -> str:
 def docker_engine(engine: PrivateEngine, **options: Any) -> DockerEngine:
     """Return a runtime on ``engine``, with a network of its own unless told otherwise."""
     network = f"bare-{os.getpid()}-{next(_numbers)}"
-    chosen = {"network": network, "subnet": subnet(), "timeout": 30.0, **options}
+    own = {"network": network, "subnet": subnet(), "owner": "bare"}
+    chosen = {**own, "timeout": 30.0, **options}
     return DockerEngine(engine.url, **chosen)
 
 
