@@ -40,11 +40,13 @@ def say_when_stopping(settings: Settings) -> None:
 def welcome(settings: Settings) -> str:
     """Return what a person needs to begin."""
     remote = f"ssh://git@{settings.ssh_public_host}:{settings.ssh_port}/ENVIRONMENT/APP.git"
+    apps = f"http://app-ID.{settings.domain}:{settings.router_http_port}"
     return f"""
 Enclave is up.
   API and git over HTTP   {settings.url}
   git remote over SSH     {remote}
   git remote over HTTP    {settings.url}/ENVIRONMENT/APP.git  (a token is the password)
+  requests for apps       {apps}
   Docker Engine           {settings.engine_url}
   data and logs           {settings.data.resolve()}
 

@@ -20,6 +20,7 @@ from enclave.settings import Settings
 from enclave.store import Store, open_store
 from enclave.store.routes import Announcements
 from router.files import MAIN
+from router.lost_socket import PID_FILE
 from router.router import Router
 
 logger = logging.getLogger(__name__)
@@ -51,7 +52,9 @@ def run_haproxy(settings: Settings) -> None:
     while not main.exists():
         time.sleep(_PAUSE)
     master = f"{settings.haproxy_socket},mode,600,level,admin"
-    os.execvp("haproxy", ["haproxy", "-W", "-S", master, "-f", str(main)])  # noqa: S606
+    pid_file = settings.haproxy / PID_FILE
+    words = ["-W", "-S", master, "-p", str(pid_file), "-f", str(main)]
+    os.execvp("haproxy", ["haproxy", *words])  # noqa: S606
 
 
 def haproxy_user() -> str:

@@ -17,6 +17,7 @@ from router.certificates import CertificateFiles
 from router.configuration import Configuration, render
 from router.drains import Drains
 from router.files import ConfigurationFiles
+from router.lost_socket import LostSocket
 from router.runtime import HAProxy, Process
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ class Router:
         self._files = ConfigurationFiles(settings.haproxy)
         self._certificates = CertificateFiles(settings.haproxy, settings.domain, store.certificates)
         self._drains = Drains(self._haproxy, seconds=settings.drain_seconds)
+        self._lost_socket = LostSocket(settings.haproxy_socket)
         self._wanted: dict[int, Route] = {}
         self._slots: dict[int, int] = {}
         self._changed: set[int] = set()
@@ -77,6 +79,7 @@ class Router:
         except RouterUnavailable:
             if self._all_changed or self._changed or not untouched:
                 self._write()  # it comes back right by itself
+            self._lost_socket.look()
             raise
         if current.pid != self._pid or not untouched:
             self._all_changed, self._pid = True, current.pid

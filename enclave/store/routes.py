@@ -84,8 +84,9 @@ class Routes:
         answer = self._database.run("route", script_keys, [lease.fence, endpoint_id, text])
         if isinstance(answer, str):
             raise Conflict(f"the host {answer} belongs to another endpoint: choose another name")
-        require_lease(0 if answer == 0 else 1)
-        return int(str(answer))
+        revision = int(str(answer))
+        require_lease(1 if revision >= 0 else 0)
+        return revision
 
     def all(self) -> list[Route]:
         """Return every wanted route, by endpoint."""

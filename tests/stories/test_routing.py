@@ -22,7 +22,8 @@ HOST = "app-1.localhost"
 
 
 @pytest.fixture
-def routing(redis_url: str, store: Store, tmp_path: Path) -> Iterator[Routing]:  # noqa: ARG001 -- it makes the keys
+def routing(redis_url: str, store: Store, tmp_path: Path) -> Iterator[Routing]:
+    assert store  # which makes the keys
     keys = (tmp_path / "secret.keys").read_text().strip()
     with Routing(redis_url, keys, settings={"ENCLAVE_DRAIN_SECONDS": "3"}) as routing:
         yield routing
