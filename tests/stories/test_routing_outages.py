@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,7 @@ def served_by(routing: Routing, backend: Backend, host: str = HOST) -> Callable[
     def is_served() -> bool:
         try:
             status, body = routing.get(host)
-        except OSError:
+        except (OSError, HTTPException):
             return False
         return status == 200 and body.startswith(f"{backend.name} ".encode())
 
