@@ -14,6 +14,7 @@ from api import (
     logs,
     operations,
     organizations,
+    releases,
     root,
     services,
     ssh_keys,
@@ -40,6 +41,7 @@ _ROOMS = (
     services,
     configurations,
     images,
+    releases,
     operations,
     logs,
 )

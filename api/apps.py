@@ -103,6 +103,7 @@ def _app(caller: Call, app: App) -> Resource:
         services=[*here, "services"],
         configurations=[*here, "configurations"],
         images=[*here, "images"],
+        releases=[*here, "releases"],
     )
     if has_configuration(caller, app.id):
         links |= caller.links.hal(current_configuration=["configurations", app.id])

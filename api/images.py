@@ -9,6 +9,7 @@ from api.git_remote import git_remote
 from api.hal import Resource, collected
 from enclave.app import App
 from enclave.errors import NotFound
+from enclave.release import Release
 
 router = APIRouter(tags=["images"])
 
@@ -35,8 +36,12 @@ def docker_image(caller: Call, app: App) -> tuple[str | None, str | None]:
     """Return repository and digest of the live release, None twice before the first."""
     if app.state.release is None:
         return None, None
-    pinned = caller.store.apps.release(app.id, app.state.release).pinned
-    repository, at, digest = pinned.partition("@")
+    return repository_and_digest(caller.store.apps.release(app.id, app.state.release))
+
+
+def repository_and_digest(release: Release) -> tuple[str, str | None]:
+    """Return where a release's image comes from, and its digest."""
+    repository, at, digest = release.pinned.partition("@")
     return repository, digest if at else None
 
 
@@ -44,8 +49,8 @@ def render_image(caller: Call, app: App) -> Resource | None:
     """Return the live release's image, None before the first."""
     if app.state.release is None:
         return None
-    repository, digest = docker_image(caller, app)
     release = caller.store.apps.release(app.id, app.state.release)
+    repository, digest = repository_and_digest(release)
     return {
         "_type": "image",
         "id": app.id,
@@ -53,7 +58,7 @@ def render_image(caller: Call, app: App) -> Resource | None:
         "git_ref": release.pushed.commit if release.pushed else None,
         "docker_repo": repository,
         "docker_ref": digest,
-        "exposed_ports": [],
+        "exposed_ports": list(release.exposed_ports),
         "created_at": release.created_at,
         "_links": caller.links.hal(self=["images", app.id], app=["apps", app.id]),
     }
