@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fastapi import APIRouter
 from pydantic import BaseModel
 
 from api.call import Call, Caller, Paging
-from api.deploy_request import OperationBody, read_deploy
-from api.hal import Resource, collection
+from api.hal import Page, Resource, collected, collection
+from api.operation_body import OperationBody
+from api.operation_requests import Asked, read_operation
 from enclave.app import App
 from enclave.errors import Conflict, InvalidInput
-from enclave.operation import ZERO_ID, Operation, OperationType, Source
+from enclave.operation import ZERO_ID, Operation, OperationRequest, Source
 from enclave.people import Role
 
 router = APIRouter(tags=["operations"])
+
+_SEARCHED = 100  # so many operations of the app back those of a part of it are looked for
 
 
 class _Update(BaseModel):
@@ -36,11 +41,8 @@ def list_operations(app_id: int, caller: Caller, page: Paging) -> Resource:
 @router.post("/apps/{app_id}/operations", status_code=201)
 def create_operation(app_id: int, body: OperationBody, caller: Caller) -> Resource:
     """Queue an operation; 422 and none when it cannot be accepted."""
-    app = caller.app(app_id, Role.DEPLOY)
-    if body.type != OperationType.DEPLOY:
-        raise InvalidInput(f"Operations of type {body.type!r} are not available here yet.")
-    request, changes = read_deploy(caller, app, body)
-    return render_operation(caller, app, caller.store.operations.submit(request, changes))
+    app, asked = read_operation(caller, app_id, body)
+    return submit(caller, app, asked)
 
 
 @router.get("/operations/{operation_id}")
@@ -67,6 +69,27 @@ def update_operation(operation_id: int, body: _Update, caller: Caller) -> Resour
     return _operation(caller, operation)
 
 
+def submit(caller: Call, app: App, asked: Asked) -> Resource:
+    """Queue what was asked for and return the operation."""
+    return render_operation(caller, app, caller.store.operations.submit(*asked))
+
+
+def operations_on(
+    caller: Call,
+    app: App,
+    about: Callable[[OperationRequest], bool],
+    *,
+    address: str,
+    page: Page,
+) -> Resource:
+    """Return the app's operations on a part of it, newest first, among its last hundred."""
+    newest = caller.store.operations.operations(app.id, newest=_SEARCHED)
+    found = [operation for operation in newest if about(operation.request)]
+    return collected(
+        address, "operations", found, lambda each: render_operation(caller, app, each), page
+    )
+
+
 def updated_at(operation: Operation) -> str:
     """Return when the operation last changed its status."""
     return operation.ended_at or operation.started_at or operation.created_at
@@ -88,7 +111,7 @@ def render_operation(caller: Call, app: App, operation: Operation) -> Resource:
         "_links": caller.links.hal(
             self=here,
             account=["accounts", app.environment_id],
-            resource=["apps", app.id],
+            resource=_resource(caller, request),
             user=["users", request.user_id],
             logs=[*here, "logs"],
             events=[*here, "events"],
@@ -98,6 +121,16 @@ def render_operation(caller: Call, app: App, operation: Operation) -> Resource:
 
 def _operation(caller: Call, operation: Operation) -> Resource:
     return render_operation(caller, caller.app(operation.request.app_id), operation)
+
+
+def _resource(caller: Call, request: OperationRequest) -> list[object]:
+    """Return the path of what the operation is about: an endpoint, a service, or the app."""
+    if request.endpoint is not None:
+        return ["vhosts", request.endpoint.id]
+    if request.process_type is not None:
+        number = caller.store.service_ids.number(request.app_id, request.process_type)
+        return ["services", number]
+    return ["apps", request.app_id]
 
 
 def _git_ref(operation: Operation) -> str | None:

@@ -2,29 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Annotated
+
 from fastapi import APIRouter
+from pydantic import BaseModel, Field
 
 from api.call import Call, Caller, Paging
 from api.hal import Resource, collected
 from api.images import docker_image
-from enclave.app import App, Service
+from enclave.app import App, Service, ServiceSettings
 from enclave.errors import NotFound
+from enclave.people import Role
 
 router = APIRouter(tags=["services"])
 
-_MEMORY_MB = 1024
+_MOST_STOP_SECONDS = 900
 _INSTANCE_CLASS = "m"
+
+
+class _Update(BaseModel):
+    """What can be changed of a service; other fields are ignored."""
+
+    stop_timeout: Annotated[int, Field(ge=0, le=_MOST_STOP_SECONDS)] | None = None
 
 
 @router.get("/services/{service_id}")
 def show_service(service_id: int, caller: Caller) -> Resource:
     """Show one live service."""
+    return _one(caller, *live_service(caller, service_id, Role.READ))
+
+
+@router.put("/services/{service_id}")
+def update_service(service_id: int, body: _Update, caller: Caller) -> Resource:
+    """Set how long the service's containers have to stop, in seconds; null for the default.
+
+    It counts from its next containers on.
+    """
+    app, service = live_service(caller, service_id, Role.DEPLOY)
+    if "stop_timeout" in body.model_fields_set:
+        settings = ServiceSettings(stop_seconds=body.stop_timeout)
+        caller.store.apps.set_service_settings(app.id, service.process_type, settings)
+    return _one(caller, app, service)
+
+
+def live_service(caller: Call, service_id: int, role: Role) -> tuple[App, Service]:
+    """Return a live service and its app, if the caller has that role.
+
+    Raises ``NotFound`` or ``Forbidden``; ``NotFound`` also when its process type is gone.
+    """
     app_id, process_type = caller.store.service_ids.find(service_id)
-    app = caller.app(app_id)
+    app = caller.app(app_id, role)
     service = app.state.service(process_type)
     if service is None:
         raise NotFound("the app has no such service any more")
-    return _service(caller, app, service, docker_image(caller, app))
+    return app, service
 
 
 @router.get("/apps/{app_id}/services")
@@ -38,14 +70,25 @@ def list_services(app_id: int, caller: Caller, page: Paging) -> Resource:
 def render_services(caller: Call, app: App) -> list[Resource]:
     """Return every live service of the app, in the order of its Procfile."""
     image = docker_image(caller, app)
-    return [_service(caller, app, service, image) for service in app.state.services]
+    settings = caller.store.apps.service_settings(app.id) if app.state.services else {}
+    return [_service(caller, app, service, image, settings) for service in app.state.services]
+
+
+def _one(caller: Call, app: App, service: Service) -> Resource:
+    settings = caller.store.apps.service_settings(app.id)
+    return _service(caller, app, service, docker_image(caller, app), settings)
 
 
 def _service(
-    caller: Call, app: App, service: Service, image: tuple[str | None, str | None]
+    caller: Call,
+    app: App,
+    service: Service,
+    image: tuple[str | None, str | None],
+    settings: Mapping[str, ServiceSettings],
 ) -> Resource:
     number = caller.store.service_ids.number(app.id, service.process_type)
     repository, digest = image
+    here = ["services", number]
     return {
         "_type": "service",
         "id": number,
@@ -53,10 +96,16 @@ def _service(
         "process_type": service.process_type,
         "command": service.command,
         "container_count": service.container_count,
-        "container_memory_limit_mb": _MEMORY_MB,
+        "container_memory_limit_mb": service.memory_mb,
         "instance_class": _INSTANCE_CLASS,
+        "stop_timeout": settings.get(service.process_type, ServiceSettings()).stop_seconds,
         "docker_repo": repository,
         "docker_ref": digest,
         "created_at": app.created_at,
-        "_links": caller.links.hal(self=["services", number], app=["apps", app.id]),
+        "_links": caller.links.hal(
+            self=here,
+            account=["accounts", app.environment_id],
+            app=["apps", app.id],
+            operations=[*here, "operations"],
+        ),
     }

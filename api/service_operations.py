@@ -1,0 +1,35 @@
+"""Operations on one service: it is scaled."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from api.call import Caller, Paging
+from api.hal import Resource
+from api.operation_body import OperationBody
+from api.operation_requests import read_scale
+from api.operations import operations_on, submit
+from api.services import live_service
+from enclave.operation import OperationRequest
+from enclave.people import Role
+
+router = APIRouter(tags=["services"])
+
+
+@router.get("/services/{service_id}/operations")
+def list_service_operations(service_id: int, caller: Caller, page: Paging) -> Resource:
+    """List the newest operations on the service."""
+    app, service = live_service(caller, service_id, Role.READ)
+
+    def about(request: OperationRequest) -> bool:
+        return request.process_type == service.process_type
+
+    address = caller.links.to("services", service_id, "operations")
+    return operations_on(caller, app, about, address=address, page=page)
+
+
+@router.post("/services/{service_id}/operations", status_code=201)
+def create_service_operation(service_id: int, body: OperationBody, caller: Caller) -> Resource:
+    """Scale the service: another count of containers, or another size."""
+    app, service = live_service(caller, service_id, Role.DEPLOY)
+    return submit(caller, app, read_scale(caller, app, service.process_type, body))
