@@ -22,6 +22,7 @@ from api import (
     stacks,
     tokens,
     users,
+    vhosts,
 )
 from api.call import House
 from api.middleware import BodyLimit, SecurityHeaders, UnexpectedErrors
@@ -41,6 +42,7 @@ _ROOMS = (
     apps,
     services,
     service_operations,
+    vhosts,
     configurations,
     images,
     releases,

@@ -104,6 +104,7 @@ def _app(caller: Call, app: App) -> Resource:
         configurations=[*here, "configurations"],
         images=[*here, "images"],
         releases=[*here, "releases"],
+        vhosts=[*here, "vhosts"],
     )
     if has_configuration(caller, app.id):
         links |= caller.links.hal(current_configuration=["configurations", app.id])

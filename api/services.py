@@ -107,5 +107,6 @@ def _service(
             account=["accounts", app.environment_id],
             app=["apps", app.id],
             operations=[*here, "operations"],
+            vhosts=[*here, "vhosts"],
         ),
     }

@@ -1,0 +1,160 @@
+"""Vhosts: the API's word for endpoints. One is created pending; an operation provisions it."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from pydantic import BaseModel, StrictStr
+
+from api.call import Call, Caller, Paging
+from api.hal import Resource, collected
+from api.operation_body import OperationBody
+from api.operation_requests import read_endpoint_operation, require_alive
+from api.operations import operations_on, submit
+from api.services import live_service
+from enclave.app import App
+from enclave.endpoint import Endpoint, EndpointStatus
+from enclave.errors import InvalidEndpoint
+from enclave.operation import OperationRequest
+from enclave.people import Role
+
+router = APIRouter(tags=["vhosts"])
+
+
+class _NewVhost(BaseModel):
+    """The endpoint that is asked for; fields it does not know are ignored."""
+
+    type: StrictStr = "http"
+    default: bool = False
+    internal: bool = False
+    acme: bool = False
+    user_domain: StrictStr | None = None
+    container_port: int | None = None
+    ip_whitelist: list[StrictStr] | None = None
+    certificate: StrictStr | int | None = None
+
+    def check(self) -> None:
+        """Refuse what no endpoint here can be; raises ``InvalidEndpoint``."""
+        if self.type not in ("http", "http_proxy_protocol"):
+            raise InvalidEndpoint(
+                f"Endpoints here are of type 'http' (endpoints:https:create), not {self.type!r}."
+            )
+        if self.internal:
+            raise InvalidEndpoint(
+                "Internal endpoints are not available here: restrict one by --ip-whitelist."
+            )
+        if self.acme:
+            raise InvalidEndpoint(
+                "Managed TLS is not available here: give --certificate-file and --private-key-file."
+            )
+
+
+@router.get("/apps/{app_id}/vhosts")
+def list_vhosts_of_app(app_id: int, caller: Caller, page: Paging) -> Resource:
+    """List the app's endpoints, also those of services that are gone."""
+    app = caller.app(app_id)
+    address = caller.links.to("apps", app_id, "vhosts")
+    return _listed(caller, app, caller.store.endpoints.of_app(app_id), address, page)
+
+
+@router.get("/services/{service_id}/vhosts")
+def list_vhosts(service_id: int, caller: Caller, page: Paging) -> Resource:
+    """List the service's endpoints, oldest first."""
+    app, service = live_service(caller, service_id, Role.READ)
+    found = [
+        (endpoint, status)
+        for endpoint, status in caller.store.endpoints.of_app(app.id)
+        if endpoint.process_type == service.process_type
+    ]
+    address = caller.links.to("services", service_id, "vhosts")
+    return _listed(caller, app, found, address, page)
+
+
+@router.post("/services/{service_id}/vhosts", status_code=201)
+def create_vhost(service_id: int, body: _NewVhost, caller: Caller) -> Resource:
+    """Create an endpoint of the service; it answers once an operation has provisioned it."""
+    app, service = live_service(caller, service_id, Role.DEPLOY)
+    require_alive(caller, app)
+    body.check()
+    endpoint = caller.store.endpoints.create(
+        app.id,
+        service.process_type,
+        default=body.default,
+        domain=body.user_domain or None,
+        port=body.container_port,
+        ip_whitelist=tuple(body.ip_whitelist or ()),
+    )
+    return _vhost(caller, app, endpoint, EndpointStatus.PENDING)
+
+
+@router.get("/vhosts/{vhost_id}")
+def show_vhost(vhost_id: int, caller: Caller) -> Resource:
+    """Show one endpoint."""
+    return _vhost(caller, *_endpoint(caller, vhost_id, Role.READ))
+
+
+@router.get("/vhosts/{vhost_id}/operations")
+def list_vhost_operations(vhost_id: int, caller: Caller, page: Paging) -> Resource:
+    """List the newest operations on the endpoint."""
+    app, _, _ = _endpoint(caller, vhost_id, Role.READ)
+
+    def about(request: OperationRequest) -> bool:
+        return request.endpoint is not None and request.endpoint.id == vhost_id
+
+    address = caller.links.to("vhosts", vhost_id, "operations")
+    return operations_on(caller, app, about, address=address, page=page)
+
+
+@router.post("/vhosts/{vhost_id}/operations", status_code=201)
+def create_vhost_operation(vhost_id: int, body: OperationBody, caller: Caller) -> Resource:
+    """Provision the endpoint, or deprovision it."""
+    app, endpoint, status = _endpoint(caller, vhost_id, Role.DEPLOY)
+    return submit(caller, app, read_endpoint_operation(caller, app, endpoint, status, body))
+
+
+def _endpoint(caller: Call, vhost_id: int, role: Role) -> tuple[App, Endpoint, EndpointStatus]:
+    endpoint, status = caller.store.endpoints.endpoint(vhost_id)
+    return caller.app(endpoint.app_id, role), endpoint, status
+
+
+def _listed(
+    caller: Call,
+    app: App,
+    found: list[tuple[Endpoint, EndpointStatus]],
+    address: str,
+    page: Paging,
+) -> Resource:
+    return collected(address, "vhosts", found, lambda each: _vhost(caller, app, *each), page)
+
+
+def _vhost(caller: Call, app: App, endpoint: Endpoint, status: EndpointStatus) -> Resource:
+    """Return an endpoint with all that clients show of it (API.md)."""
+    host, here = endpoint.host(caller.settings.domain), ["vhosts", endpoint.id]
+    service = caller.store.service_ids.number(app.id, endpoint.process_type)
+    return {
+        "_type": "vhost",
+        "id": endpoint.id,
+        "external_host": host,
+        "virtual_domain": host,
+        "status": status,
+        "created_at": endpoint.created_at,
+        "type": "http",
+        "platform": "alb",
+        "process_type": endpoint.process_type,
+        "container_port": endpoint.port,
+        "load_balancing_algorithm_type": "round_robin",
+        "shared": False,
+        "internal": False,
+        "ip_whitelist": list(endpoint.ip_whitelist),
+        "default": endpoint.default,
+        "acme": False,
+        "user_domain": endpoint.domain,
+        "acme_dns_challenge_host": None,
+        "acme_status": None,
+        "current_setting": None,
+        "_links": caller.links.hal(
+            self=here,
+            app=["apps", app.id],
+            service=["services", service],
+            operations=[*here, "operations"],
+        ),
+    }
