@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from toolbelt.errors import ToolbeltError, Unreachable
-from toolbelt.hal import Body, link
-
-if TYPE_CHECKING:
-    from toolbelt.server import Server
+from toolbelt.errors import ToolbeltError
+from toolbelt.hal import Body
 
 _IMAGE = "APTIBLE_DOCKER_IMAGE"
 _USERNAME = "APTIBLE_PRIVATE_REGISTRY_USERNAME"
@@ -35,6 +31,7 @@ class Wish:
     git_commitish: str | None
     git_detach: bool
     container_count: int | None
+    container_size: int | None
     variables: dict[str, str] = field(repr=False)
 
 
@@ -67,30 +64,27 @@ def request_of(wish: Wish) -> Body:
         "sensitive_settings": sensitive,
     }
     body = {name: value for name, value in body.items() if value}
-    if wish.container_count is not None:
-        body["container_count"] = wish.container_count
-    return body
+    return body | sizes(wish.container_count, wish.container_size)
 
 
-def start_deploy(server: Server, app: Body, wish: Wish) -> Body:
-    """Queue the deploy and return the operation. Raises ``ToolbeltError``."""
-    body = request_of(wish)
+def sizes(container_count: int | None, container_size: int | None) -> Body:
+    """Return the part of a body that says how many containers, of how many MB; 0 is a count."""
+    given = {"container_count": container_count, "container_size": container_size}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def require_something_to_deploy(app: Body, body: Body) -> None:
+    """Refuse a deploy of nothing before it is asked for (SPEC 3.7); raises ``ToolbeltError``."""
     last = app["_embedded"]["last_operation"]
     may_deploy = (
         "git_ref" in body
-        or bool(wish.docker_image)
+        or bool(body.get("settings", {}).get(_IMAGE))
         or app["status"] == "provisioned"
+        or app["deployment_method"] == "docker_image"  # an image is stored
         or (last is not None and last["status"] in _UNFINISHED)  # what waits may bring an image
     )
     if not may_deploy:
         raise ToolbeltError(_NOTHING)
-    operations = server.get(link(app, "operations"), per_page=1)
-    try:
-        return server.post(link(operations, "self"), body)
-    except Unreachable as error:
-        raise Unreachable(
-            f"{error}\nThe deploy may be queued all the same: look before you try again"
-        ) from error
 
 
 def read_variables(arguments: Sequence[str]) -> dict[str, str]:
@@ -98,7 +92,18 @@ def read_variables(arguments: Sequence[str]) -> dict[str, str]:
     variables: dict[str, str] = {}
     for argument in arguments:
         name, equals, value = argument.partition("=")
-        if name.startswith("-") or not name or not equals:  # a dash: a misspelled option
-            raise ToolbeltError(f"Invalid argument: {name or argument}")
-        variables[name] = value
+        if not equals:
+            raise ToolbeltError(f"Invalid argument: {argument}")
+        variables[_name(name, argument)] = value
     return variables
+
+
+def read_names(arguments: Sequence[str]) -> list[str]:
+    """Return the names of variables that are arguments. Raises ``ToolbeltError`` for options."""
+    return [_name(argument, argument) for argument in arguments]
+
+
+def _name(name: str, argument: str) -> str:
+    if not name or name.startswith("-"):  # a dash: a misspelled option
+        raise ToolbeltError(f"Invalid argument: {name or argument}")
+    return name

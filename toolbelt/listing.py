@@ -7,9 +7,22 @@ import os
 import shlex
 from collections.abc import Iterable
 
+from toolbelt.errors import ToolbeltError
 from toolbelt.hal import Body
 
 _FORMAT_VARIABLE = "APTIBLE_OUTPUT_FORMAT"
+_RELEASE_HEAD: tuple[str, ...] = (
+    "NUMBER",
+    "STATUS",
+    "TIME",
+    "BY",
+    "TYPE",
+    "COMMIT",
+    "IMAGE",
+    "DIGEST",
+)
+_COMMIT_CHARACTERS = 8
+_DIGEST_CHARACTERS = len("sha256:") + 12
 
 
 def list_apps(environments: Iterable[tuple[Body, list[Body]]]) -> str:
@@ -50,6 +63,47 @@ def list_variables(env: dict[str, str]) -> str:
             ]
         )
     return "\n".join(exports.values())
+
+
+def list_variable(name: str, env: dict[str, str]) -> str:
+    """Return the value of one variable, as it is; raises ``ToolbeltError`` when it is not set."""
+    if name not in env:
+        raise ToolbeltError(f"The variable {name} is not set")
+    if _json_wanted():
+        return _json({"key": name, "value": env[name]})
+    return env[name]
+
+
+def list_releases(releases: list[Body]) -> str:
+    """Return a line for each release, newest first."""
+    if _json_wanted():
+        names = (
+            *("number", "status", "type", "created_at", "user_email"),
+            *("image", "digest", "git_ref"),
+        )
+        return _json([{name: release[name] for name in names} for release in releases])
+    if not releases:
+        return ""
+    rows = [_RELEASE_HEAD, *(_release_row(release) for release in releases)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def list_endpoints(app: Body, endpoints: list[Body]) -> str:
+    """Return a block for each endpoint of an app."""
+    described = [_endpoint(app, endpoint) for endpoint in endpoints]
+    if _json_wanted():
+        return _json(described)
+    return "\n\n".join(_endpoint_block(each) for each in described)
+
+
+def list_created_endpoint(app: Body, endpoint: Body) -> str:
+    """Return what an endpoint is like once it is provisioned."""
+    described = _endpoint(app, endpoint)
+    return _json(described) if _json_wanted() else _endpoint_block(described)
 
 
 def _json_wanted() -> bool:
@@ -100,9 +154,58 @@ def _service(service: Body) -> Body:
     }
 
 
+def _release_row(release: Body) -> tuple[str, ...]:
+    digest = release["digest"] or ""
+    return (
+        str(release["number"]),
+        release["status"],
+        release["created_at"],
+        release["user_email"],
+        release["type"],
+        (release["git_ref"] or "-")[:_COMMIT_CHARACTERS],
+        release["image"],
+        digest[:_DIGEST_CHARACTERS],
+    )
+
+
+def _endpoint(app: Body, endpoint: Body) -> Body:
+    """Return an endpoint in the toolbelt's words; those that would say nothing are left out."""
+    live = {each["process_type"]: each for each in app["_embedded"]["services"]}
+    process_type = endpoint["process_type"]
+    service = live.get(process_type)
+    described = {
+        "id": endpoint["id"],
+        "hostname": endpoint["external_host"],
+        "status": endpoint["status"],
+        "created_at": endpoint["created_at"],
+        "type": "https",
+        "port": endpoint["container_port"] or "default",
+        "load_balancing_algorithm_type": endpoint["load_balancing_algorithm_type"],
+        "shared": endpoint["shared"],
+        "internal": endpoint["internal"],
+        "ip_whitelist": " ".join(endpoint["ip_whitelist"]) or "all traffic",
+        "default_domain_enabled": endpoint["default"],
+    }
+    if endpoint["default"]:
+        described["default_domain"] = endpoint["virtual_domain"]
+    described["managed_tls_enabled"] = endpoint["acme"]
+    described["service"] = _service(service) if service else {"service": process_type}
+    return described
+
+
+def _endpoint_block(described: Body) -> str:
+    return _block({**described, "service": described["service"]["service"]})
+
+
 def _block(values: Body) -> str:
     return "\n".join(
-        f"{name.replace('_', ' ').title()}: {value}"
+        f"{_title(name)}: {str(value).lower() if isinstance(value, bool) else value}"
         for name, value in values.items()
         if not isinstance(value, dict)
     )
+
+
+def _title(name: str) -> str:
+    """Return ``ip_whitelist`` as ``IP Whitelist``."""
+    words = name.replace("_", " ").title().split()
+    return " ".join(word.upper() if word in ("Ip", "Tls") else word for word in words)

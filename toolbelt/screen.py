@@ -10,6 +10,17 @@ import click
 _CLEAR = "\r\x1b[K"
 
 
+def echo(text: str) -> None:
+    """Write a result to standard output; nothing, not even a line, if it is empty."""
+    if text:
+        click.echo(text)
+
+
+def warn(text: str) -> None:
+    """Tell the person something that is not a result."""
+    click.echo(text, err=True)
+
+
 class TerminalOrFile:
     """Standard output for lines and progress, standard error for what is not of the log."""
 
@@ -33,7 +44,7 @@ class TerminalOrFile:
     def warn(self, text: str) -> None:
         """Say something that is not of the log."""
         self._clear()
-        click.echo(text, err=True)
+        warn(text)
 
     def _clear(self) -> None:
         if self._drawn:

@@ -54,6 +54,21 @@ def find_app(server: Server, selection: Selection) -> Body:
     raise ToolbeltError(f"Could not find app {app} in environment {environment} {explanation}")
 
 
+def find_service(server: Server, selection: Selection, process_type: str) -> Body:
+    """Return a live service of the app that is meant; raises ``ToolbeltError``."""
+    app = find_app(server, selection)
+    services = app["_embedded"]["services"]
+    for service in services:
+        if service["process_type"] == process_type:
+            found: Body = service
+            return found
+    types = ", ".join(service["process_type"] for service in services)
+    raise ToolbeltError(
+        f"Service with type {process_type} does not exist for app {app['handle']}. "
+        f"Valid types: {types or 'NONE (deploy the app first)'}."
+    )
+
+
 def find_environment(server: Server, handle: str, explanation: str = _BY_OPTIONS) -> Body:
     """Return the environment of that handle; raises ``ToolbeltError`` when there is none."""
     try:

@@ -1,0 +1,84 @@
+"""Apps: listed, created, scaled, deprovisioned."""
+
+from __future__ import annotations
+
+import click
+
+from toolbelt.commands.options import app_options, container_size_option, environment_option
+from toolbelt.deploying import sizes
+from toolbelt.errors import ToolbeltError
+from toolbelt.hal import create_in, link
+from toolbelt.listing import list_apps, list_created_app
+from toolbelt.operations import run_operation
+from toolbelt.screen import echo, warn
+from toolbelt.selection import (
+    Selection,
+    find_app,
+    find_environment,
+    find_service,
+    only_environment,
+)
+from toolbelt.session import open_session
+
+
+@click.command()
+@environment_option
+def apps(environment: str | None) -> None:
+    """List the apps of an environment, or of all."""
+    with open_session() as server:
+        accounts = (
+            [find_environment(server, environment)]
+            if environment
+            else list(server.pages("/accounts", "accounts"))
+        )
+        listed = [
+            (account, list(server.pages(link(account, "apps"), "apps"))) for account in accounts
+        ]
+    echo(list_apps(listed))
+
+
+@click.command()
+@click.argument("handle")
+@environment_option
+def create_app(handle: str, environment: str | None) -> None:
+    """Create an app."""
+    with open_session() as server:
+        account = find_environment(server, environment) if environment else only_environment(server)
+        app = create_in(server, account, "apps", {"handle": handle})
+    warn(f"App {handle} created!")
+    echo(list_created_app(app))
+
+
+@click.command()
+@app_options
+@click.argument("service")
+@click.option("--container-count", type=int, help="How many containers the service has.")
+@container_size_option
+def scale(
+    selection: Selection, *, service: str, container_count: int | None, container_size: int | None
+) -> int:
+    """Change how many containers a service has, or how large they are."""
+    wanted = sizes(container_count, container_size)
+    if not wanted:
+        raise ToolbeltError("Provide at least --container-count or --container-size")
+    with open_session() as server:
+        found = find_service(server, selection, service)
+        return run_operation(server, found, {"type": "scale", **wanted}, f"Scaling {service}")
+
+
+@click.command()
+@app_options
+def deprovision(selection: Selection) -> int:
+    """Stop the app for good, and remove its git repository, configuration and endpoints."""
+    with open_session() as server:
+        app = find_app(server, selection)
+        doing = f"Deprovisioning {app['handle']}"
+        return run_operation(server, app, {"type": "deprovision"}, doing)
+
+
+COMMANDS = {
+    "apps": apps,
+    "apps:create": create_app,
+    "apps:scale": scale,
+    "apps:deprovision": deprovision,
+}
