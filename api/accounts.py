@@ -50,6 +50,7 @@ def _account(links: Links, environment: Environment) -> Resource:
         "_links": links.hal(
             self=account,
             apps=[*account, "apps"],
+            certificates=[*account, "certificates"],
             stack=["stacks", STACK],
             organization=["organizations", ORGANIZATION],
         ),

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from api import (
     accounts,
     apps,
+    certificates,
     configurations,
     error_bodies,
     health,
@@ -43,6 +44,7 @@ _ROOMS = (
     services,
     service_operations,
     vhosts,
+    certificates,
     configurations,
     images,
     releases,

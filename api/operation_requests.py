@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 from api.call import Call
 from api.operation_body import OperationBody
-from api.releases import expired_through
 from enclave.app import App, AppStatus
 from enclave.changes import Changes, changed_state
 from enclave.endpoint import Endpoint, EndpointStatus
@@ -184,7 +183,7 @@ def _read_rollback(caller: Call, app: App, body: OperationBody) -> Asked:
         raise InvalidInput(
             f"The app {app.name} has no release {body.release}: see aptible releases."
         ) from error
-    through = expired_through(caller.store, app.id)
+    through = caller.store.images.expired_through(app.id)
     check_not_expired(release, live=app.state.release, expired_through=through)
     request = replace(
         _request(caller, app, OperationType.ROLLBACK),

@@ -12,12 +12,9 @@ from api.images import repository_and_digest
 from enclave.app import App
 from enclave.errors import NotFound
 from enclave.release import Release
-from enclave.release_status import last_expired, release_status
-from enclave.store import Store
+from enclave.release_status import release_status
 
 router = APIRouter(tags=["releases"])
-
-_KEPT = 5
 
 
 @router.get("/apps/{app_id}/releases")
@@ -46,14 +43,8 @@ def show_release(release_id: int, caller: Caller) -> Resource:
     raise NotFound("that operation made no release")
 
 
-def expired_through(store: Store, app_id: int) -> int:
-    """Return the number up to which the app's releases keep no image."""
-    releases = store.apps.releases(app_id)
-    return last_expired(releases[0].number, _KEPT) if releases else 0
-
-
 def _renderer(caller: Call, app: App) -> Callable[[Release], Resource]:
-    through = expired_through(caller.store, app.id)
+    through = caller.store.images.expired_through(app.id)
     return lambda release: _release(caller, app, release, through)
 
 

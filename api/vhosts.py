@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, StrictStr
 
 from api.call import Call, Caller, Paging
+from api.certificates import domain_of, named_certificate
 from api.hal import Resource, collected
 from api.operation_body import OperationBody
 from api.operation_requests import read_endpoint_operation, require_alive
@@ -42,6 +43,10 @@ class _NewVhost(BaseModel):
             raise InvalidEndpoint(
                 "Internal endpoints are not available here: restrict one by --ip-whitelist."
             )
+        if self.default and self.certificate is not None:
+            raise InvalidEndpoint(
+                "The default domain has the installation's own certificate: give no other one."
+            )
         if self.acme:
             raise InvalidEndpoint(
                 "Managed TLS is not available here: give --certificate-file and --private-key-file."
@@ -75,13 +80,18 @@ def create_vhost(service_id: int, body: _NewVhost, caller: Caller) -> Resource:
     app, service = live_service(caller, service_id, Role.DEPLOY)
     require_alive(caller, app)
     body.check()
+    domain, certificate = body.user_domain or None, None
+    if body.certificate is not None:
+        certificate = named_certificate(caller, app.environment_id, body.certificate)
+        domain = domain_of(certificate, domain)
     endpoint = caller.store.endpoints.create(
         app.id,
         service.process_type,
         default=body.default,
-        domain=body.user_domain or None,
+        domain=domain,
         port=body.container_port,
         ip_whitelist=tuple(body.ip_whitelist or ()),
+        certificate_id=certificate.id if certificate else None,
     )
     return _vhost(caller, app, endpoint, EndpointStatus.PENDING)
 
@@ -130,6 +140,14 @@ def _vhost(caller: Call, app: App, endpoint: Endpoint, status: EndpointStatus) -
     """Return an endpoint with all that clients show of it (API.md)."""
     host, here = endpoint.host(caller.settings.domain), ["vhosts", endpoint.id]
     service = caller.store.service_ids.number(app.id, endpoint.process_type)
+    links = caller.links.hal(
+        self=here,
+        app=["apps", app.id],
+        service=["services", service],
+        operations=[*here, "operations"],
+    )
+    if endpoint.certificate_id is not None:
+        links |= caller.links.hal(certificate=["certificates", endpoint.certificate_id])
     return {
         "_type": "vhost",
         "id": endpoint.id,
@@ -151,10 +169,5 @@ def _vhost(caller: Call, app: App, endpoint: Endpoint, status: EndpointStatus) -
         "acme_dns_challenge_host": None,
         "acme_status": None,
         "current_setting": None,
-        "_links": caller.links.hal(
-            self=here,
-            app=["apps", app.id],
-            service=["services", service],
-            operations=[*here, "operations"],
-        ),
+        "_links": links,
     }

@@ -39,6 +39,12 @@ class Certificate:
     sha256: str
     created_at: str
 
+    def covers(self, host: str) -> bool:
+        """Whether it is for that host; ``*`` stands for one whole label (RFC 9525, 6.3)."""
+        host = host.lower().removesuffix(".")
+        wildcard = f"*.{host.partition('.')[2]}"
+        return any(name.lower() in (host, wildcard) for name in self.names)
+
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:

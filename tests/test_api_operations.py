@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from api_app import ROOT, UNKNOWN, A, ApiApp, B, create_in, follow
+from certificates import given_certificate
 
 from enclave.app import AppSecrets, AppState, Service, ServiceSettings
 from enclave.changes import Changes
@@ -141,6 +142,7 @@ class TestRollback:
     def test_the_oldest_that_is_kept_and_the_one_before(self, world: ApiApp) -> None:
         for number in range(1, 8):
             world.put_live(number, image=f"nginx:{number}")
+        world.store.images.expire(world.app.id, 2)
         assert world.ask("rollback", release=3).status_code == 201
         answer = world.ask("rollback", release=2)
         assert answer.status_code == 422
@@ -284,6 +286,9 @@ class TestServiceSettings:
         assert world.store.apps.service_settings(world.app.id) == {}
 
 
+CERTIFICATE = dict(
+    zip(("certificate_body", "private_key"), given_certificate("www.example.com"), strict=True)
+)
 DEPLOYS = [
     ("POST", "/apps/{app}/operations", {"type": "restart"}),
     ("POST", "/apps/{app}/operations", {"type": "rebuild"}),
@@ -291,6 +296,7 @@ DEPLOYS = [
     ("POST", "/apps/{app}/operations", {"type": "rollback", "release": 1}),
     ("POST", "/services/{service}/operations", {"type": "scale", "container_count": 2}),
     ("PUT", "/services/{service}", {"stop_timeout": 5}),
+    ("POST", "/accounts/{account}/certificates", CERTIFICATE),
     ("POST", "/services/{service}/vhosts", {"user_domain": "new.example.com"}),
     ("POST", "/vhosts/{vhost}/operations", {"type": "provision"}),
     ("POST", "/vhosts/{vhost}/operations", {"type": "deprovision"}),
@@ -307,6 +313,8 @@ READS = [
         "services/{service}/vhosts",
         "vhosts/{vhost}",
         "vhosts/{vhost}/operations",
+        "accounts/{account}/certificates",
+        "certificates/{certificate}",
     )
 ]
 
@@ -344,7 +352,12 @@ class TestWhoMayAsk:
     def _numbers(self, world: ApiApp) -> dict[str, int]:
         release = world.put_live()
         endpoint = world.store.endpoints.create(world.app.id, "web", default=True)
+        certificate = world.store.certificates.add(
+            world.environment.id, *given_certificate("www.example.com")
+        )
         return {
+            "account": world.environment.id,
+            "certificate": certificate.id,
             "app": world.app.id,
             "service": world.service()["id"],
             "vhost": endpoint.id,

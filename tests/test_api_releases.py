@@ -42,6 +42,7 @@ def test_a_release(world: ApiApp) -> None:
 def test_newest_first_with_what_is_kept(world: ApiApp) -> None:
     for number in range(1, 8):
         world.put_live(number, commit=None)
+    world.store.images.expire(world.app.id, 2)
     listed = world.admin.get(f"{world.path}/releases").json()
     releases = listed["_embedded"]["releases"]
     assert [(each["number"], each["status"]) for each in releases] == [

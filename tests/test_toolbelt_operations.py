@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from api_app import DIGEST, A, ApiApp
+from certificates import given_certificate
 from terminal import SECONDS, Terminal
 
 from enclave.app import AppSecrets, ServiceSettings
@@ -193,6 +194,7 @@ def test_one_variable(me: Terminal, worker: Callable[..., Done]) -> None:
 def test_releases(me: Terminal, world: ApiApp) -> None:
     for number in range(2, 8):
         world.put_live(number, image=f"nginx:{number}", commit=None)
+    world.store.images.expire(world.app.id, 2)
     lines = me.says("releases --app web").splitlines()
     assert lines[0].split() == [
         *("NUMBER", "STATUS", "TIME", "BY", "TYPE", "COMMIT", "IMAGE", "DIGEST")
@@ -316,6 +318,29 @@ class TestEndpoints:
         wish = EndpointWish(domain="d", certificate_file="c", private_key_file="k")
         for fine in (wish, replace(wish, domain=None), EndpointWish(default_domain=True)):
             check_endpoint(fine)
+
+    def test_a_certificate_from_files_and_again_by_its_fingerprint(
+        self, me: Terminal, world: ApiApp, worker: Callable[..., Done]
+    ) -> None:
+        chain, key = given_certificate("a.example.com", "b.example.com")
+        (me.directory / "c.pem").write_text(chain)
+        (me.directory / "k.pem").write_text(key)
+        running = worker()
+        create = "endpoints:https:create --app web web"
+        files = "--certificate-file c.pem --private-key-file k.pem"
+        assert "Hostname: a.example.com" in me.says(f"{create} {files}")
+        first = running.result()[0].request.endpoint
+        (certificate,) = world.store.certificates.of_environment(world.environment.id)
+        running = worker()
+        by_print = f"--certificate-fingerprint {certificate.sha256[:10]}"
+        assert "Hostname: b.example.com" in me.says(f"{create} --domain b.example.com {by_print}")
+        second = running.result()[0].request.endpoint
+        assert first is not None
+        assert second is not None
+        assert first.certificate_id == second.certificate_id == certificate.id
+        assert "No certificate matches fingerprint 0x" in me.refuses(
+            f"{create} --certificate-fingerprint 0x"
+        )
 
     def test_files_that_are_not_there(self, me: Terminal, world: ApiApp) -> None:
         said = me.refuses(
