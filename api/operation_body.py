@@ -17,7 +17,8 @@ _IMAGE = "APTIBLE_DOCKER_IMAGE"
 _USERNAME = f"{_REGISTRY}_USERNAME"
 _PASSWORD = f"{_REGISTRY}_PASSWORD"
 _EMAIL = f"{_REGISTRY}_EMAIL"  # registries stopped asking for it: accepted, ignored
-_SETTINGS = frozenset([_IMAGE, _USERNAME, _PASSWORD, _EMAIL])
+_HELPER = f"{_REGISTRY}_HELPER"  # ours: a credential helper that the operator allows
+_SETTINGS = frozenset([_IMAGE, _USERNAME, _PASSWORD, _EMAIL, _HELPER])
 
 Variables = dict[StrictStr, StrictStr | None]
 """Names and values; an empty value or null unsets."""
@@ -49,6 +50,7 @@ class OperationBody(BaseModel):
             environment=self._variables(),
             container_count=None,
             stored_image=None if image == "" else projected.image,
+            helper=self._given(_HELPER),
         )
 
     def sizes(self) -> Changes:

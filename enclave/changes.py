@@ -19,7 +19,7 @@ from enclave.operation import OperationRequest, Source
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MAX_COUNT = 1000
 _SIZES = range(16, 1024 * 1024 + 1)
-_HELPER = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_HELPER = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _MAX_HEALTH_SECONDS = 900
 
 HEALTHCHECK_TIMEOUT = "RELEASE_HEALTHCHECK_TIMEOUT"
@@ -82,7 +82,7 @@ def read_changes(
         )
     if helper and not _HELPER.fullmatch(helper):
         raise InvalidChange(
-            f"{helper!r} cannot name a credential helper: use lower case letters, digits, - and _"
+            f"{helper!r} cannot name a credential helper: use a-z, 0-9, dots, dashes and _"
         )
     pair = _read_credentials(username, password, reference, stored_image)
     return Changes(

@@ -52,6 +52,14 @@ def world(store: Store, tmp_path: Path) -> ApiApp:
             Changes(image=IMAGE, environment={"A": "1"}),
         ),
         (
+            {"type": "configure", "settings": {"APTIBLE_PRIVATE_REGISTRY_HELPER": "ecr-login"}},
+            Changes(helper="ecr-login"),
+        ),
+        (
+            {"type": "configure", "env": {"APTIBLE_PRIVATE_REGISTRY_HELPER": ""}},
+            Changes(helper=""),
+        ),
+        (
             {"type": "deploy", "container_count": 2, "container_size": 256},
             Changes(container_count=2, container_size=256),
         ),

@@ -197,6 +197,20 @@ class TestRollback:
         assert platform.engine.commands == []
         assert "INFO: Rollback succeeded." in platform.log(operation)
 
+    def test_one_that_has_expired_is_refused_and_one_that_is_kept_is_held(
+        self, platform: OneApp
+    ) -> None:
+        for _ in range(platform.settings.releases_kept):
+            platform.done(OperationType.RESTART)
+        log = failed(platform, OperationType.ROLLBACK, release=1)
+        assert "Release 1 has expired" in log[-2]
+        held: list[dict[int, str]] = []
+        images = platform.store.images
+        platform.engine.on["start", "worker"] = lambda: held.append(images.held(platform.app.id))
+        operation = platform.done(OperationType.ROLLBACK, release=3)
+        assert held[0] == {operation.id: platform.release(3).pinned}
+        assert images.held(platform.app.id) == {}
+
     def test_a_release_that_is_not_there_is_said(self, platform: OneApp) -> None:
         log = failed(platform, OperationType.ROLLBACK, release=9)
         assert "no release 9" in log[-2]

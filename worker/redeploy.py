@@ -13,6 +13,7 @@ from enclave.codec import decode
 from enclave.errors import NotFound, OperationFailed
 from enclave.operation import OperationStatus
 from enclave.release import Release, ReleasedService
+from enclave.release_status import check_not_expired
 from enclave.store.leases import Ending
 from worker.go_live import GoLive, name_of
 from worker.plan import with_size
@@ -132,6 +133,12 @@ class Rollback(_Redeploy):
         except NotFound as error:
             raise OperationFailed(f"The app has no release {number}.") from error
         work.log.info(f"Rolling back to release {number} ({earlier.image})...")
+        # Held first: from then on no clean-up takes the image, and what has gone is known.
+        work.points.attempt(
+            lambda: work.store.images.hold(work.app.id, work.operation.id, earlier.pinned)
+        )
+        expired = work.store.images.expired_through(work.app.id)
+        check_not_expired(earlier, live=work.app.state.release, expired_through=expired)
         self._present(earlier)
         state = replace(
             work.app.state, image=earlier.image, pushed=earlier.pushed, detached=earlier.detached
