@@ -158,11 +158,11 @@ def test_an_address_taken_between_choice_and_start_is_not_insisted_on(
     runtime: DockerEngine, image: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = runtime.start(spec(image))
-    free = IsolatedNetwork.free_address
+    free = IsolatedNetwork._choose
     answers = iter([first.address, first.address])
     monkeypatch.setattr(
         IsolatedNetwork,
-        "free_address",
+        "_choose",
         lambda network, api: next(answers, None) or free(network, api),
     )
     wanted = spec(image)
@@ -177,7 +177,7 @@ def test_it_is_given_up_when_every_choice_is_taken(
     runtime: DockerEngine, image: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = runtime.start(spec(image))
-    monkeypatch.setattr(IsolatedNetwork, "free_address", lambda *_: first.address)
+    monkeypatch.setattr(IsolatedNetwork, "_choose", lambda *_: first.address)
     wanted = spec(image)
     with pytest.raises(OperationFailed, match="went to another container at the same moment"):
         runtime.start(wanted)
@@ -185,10 +185,29 @@ def test_it_is_given_up_when_every_choice_is_taken(
 
 
 def test_many_workers_at_once_get_different_ones(engine: PrivateEngine, image: Image) -> None:
-    crowded = docker_engine(engine, subnet=subnet(27))  # 15 addresses to choose from
+    network = {"network": "crowded", "subnet": subnet(27)}  # 15 addresses to choose from
+    workers = [docker_engine(engine, **network) for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        containers = list(pool.map(crowded.start, [spec(image) for _ in range(8)]))
+        containers = list(pool.map(lambda worker: worker.start(spec(image)), workers))
     assert len({container.address for container in containers}) == 8
+
+
+def test_one_worker_never_chooses_an_address_twice_at_once(
+    engine: PrivateEngine, image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tight = docker_engine(engine, subnet=subnet(28))  # 7 addresses to choose from
+    chosen: list[str] = []
+    choose = IsolatedNetwork._choose
+
+    def noted(network: IsolatedNetwork, api: docker.APIClient) -> str:
+        chosen.append(choose(network, api))
+        return chosen[-1]
+
+    monkeypatch.setattr(IsolatedNetwork, "_choose", noted)
+    with ThreadPoolExecutor(7) as pool:
+        containers = list(pool.map(tight.start, [spec(image) for _ in range(7)]))
+    assert sorted(chosen) == sorted(container.address for container in containers)
+    assert len(set(chosen)) == 7
 
 
 def test_what_a_stopped_container_will_want_again_is_not_free(

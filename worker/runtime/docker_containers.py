@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import requests
@@ -48,20 +48,21 @@ class DockerContainers:
         hidden = spec.environment.values()
         with self._engine.asked_to(f"create the container {spec.name}", hidden=hidden) as api:
             self._network.ensure(api)
-            options = create_options(
-                spec,
-                network=self._network.name,
-                address=self._network.free_address(api) if fixed_address else None,
-                api_version=api.api_version,
-                image=image,
-            )
-            try:
+            with self._network.free_address(api) if fixed_address else nullcontext() as address:
+                options = create_options(
+                    spec,
+                    network=self._network.name,
+                    address=address,
+                    api_version=api.api_version,
+                    image=image,
+                )
+                try:
+                    return str(api.create_container(**options)["Id"])
+                except APIError as error:
+                    if error.status_code != requests.codes.conflict:
+                        raise
+                self._clear(api, spec)
                 return str(api.create_container(**options)["Id"])
-            except APIError as error:
-                if error.status_code != requests.codes.conflict:
-                    raise
-            self._clear(api, spec)
-            return str(api.create_container(**options)["Id"])
 
     def _clear(self, api: APIClient, spec: ContainerSpec) -> None:
         """Remove the container that has the name of ``spec``, if it is this installation's."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import secrets
+import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from docker import APIClient
@@ -39,6 +41,10 @@ class IsolatedNetwork:
     name: str
     subnet: str
     bridge: str
+    _lent: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
+    _choosing: threading.Lock = field(
+        default_factory=threading.Lock, init=False, repr=False, compare=False
+    )
 
     @classmethod
     def named(cls, name: str, subnet: str, bridge: str | None = None) -> IsolatedNetwork:
@@ -71,17 +77,29 @@ class IsolatedNetwork:
             f"{self.bridge}): {refusal.explanation if refusal else 'it vanishes'}."
         )
 
-    def free_address(self, api: APIClient) -> str:
-        """Return an address that no container has, running or not, out of the subnet's upper half.
+    @contextmanager
+    def free_address(self, api: APIClient) -> Iterator[str]:
+        """Lend an address that no container has, running or not, out of the subnet's upper half.
 
-        A random one: two workers that ask at once rarely get the same. The Engine gives out the
+        Until the block ends no other thread gets it: by then a container has it. A random one: two
+        workers that ask at once rarely get the same. The Engine gives out the
         lower half by itself (in networks that were made before there was a division, from the
         lowest on). Raises ``OperationFailed`` when none is left, and the SDK's errors.
         """
+        with self._choosing:
+            address = self._choose(api)
+            self._lent.add(address)
+        try:
+            yield address
+        finally:
+            with self._choosing:
+                self._lent.discard(address)
+
+    def _choose(self, api: APIClient) -> str:
         subnet = ipaddress.ip_network(self.subnet)
         last = int(subnet.broadcast_address)
         first = last + 1 - min(subnet.num_addresses // 2, _MOST_FIXED)
-        taken = {
+        taken = self._lent | {
             address
             for container in api.containers(all=True, filters={"network": self.name})
             for address in _addresses(container["NetworkSettings"]["Networks"].get(self.name))
