@@ -706,6 +706,17 @@ def test_a_service_that_dies_later_still_dies_in_time(runtime: Runtime, busybox:
         runtime.settle(container, seconds=30)
 
 
+def test_one_that_has_run_long_enough_is_looked_at_without_a_wait(
+    runtime: Runtime, busybox: Image, client: docker.APIClient
+):
+    lives = runtime.start(shell(busybox, "sleep 60"))
+    died = runtime.start(shell(busybox, "exit 5"))
+    client.wait(died.id)
+    runtime.settle(lives, seconds=0)
+    with pytest.raises(ContainerDied, match="exit status 5"):
+        runtime.settle(died, seconds=0)
+
+
 def test_a_service_that_takes_too_much_memory(runtime: Runtime, busybox: Image):
     container = runtime.start(shell(busybox, "x=x; while :; do x=$x$x; done", memory_mb=16))
     with pytest.raises(ContainerDied, match="ran out of its memory"):

@@ -171,8 +171,8 @@ class Runtime(Protocol):
     def settle(self, container: Container, *, seconds: float) -> None:
         """Return when the container has run for ``seconds`` without dying.
 
-        ``seconds`` count from this call. Raises ``ContainerDied`` with the exit status and its last
-        log lines, or when it is gone.
+        ``seconds`` count from this call; 0 is a look at whether it has died. Raises
+        ``ContainerDied`` with the exit status and its last log lines, or when it is gone.
         """
         ...
 
