@@ -3,6 +3,8 @@
 On a real Redis, with an Engine in memory: what is tested is what stays, what is made and what goes.
 """
 
+import threading
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from enclave.operation import OperationStatus, OperationType, Source
 from enclave.pushed_config import PushedConfig
 from enclave.store import Store
 from receiver.leftovers import remove_deprovisioned
+from worker.runtime import Container, ContainerSpec
 
 A, B = "a" * 40, "b" * 40
 TWO = "web: serve\nworker: work\n"
@@ -88,6 +91,72 @@ class TestRestart:
         log = failed(platform, OperationType.RESTART)
         assert "not on the Engine any more" in log[-2]
         assert len(names(platform)) == 2
+
+
+class TestManyContainers:
+    """Containers of one release are started at once (SPEC 6.3 holds all the same)."""
+
+    def test_they_start_at_once(self, platform: OneApp) -> None:
+        together = threading.Barrier(2)
+        start = platform.engine.start
+
+        def meet(spec: ContainerSpec) -> Container:
+            together.wait(10)
+            return start(spec)
+
+        platform.engine.start = meet  # type: ignore[method-assign]
+        operation = platform.done(OperationType.RESTART)
+        assert names(platform) == {"web.1": str(operation.id), "worker.1": str(operation.id)}
+
+    def test_none_starts_before_every_old_one_is_stopped(self, platform: OneApp) -> None:
+        start, overlaps = platform.engine.start, list[dict[str, str]]()
+
+        def look(spec: ContainerSpec) -> Container:
+            old = {name: by for name, by in names(platform).items() if by == "1"}
+            overlaps.append(old)
+            return start(spec)
+
+        platform.engine.start = look  # type: ignore[method-assign]
+        platform.done(OperationType.RESTART)
+        assert overlaps == [{}, {}]
+
+    def test_one_that_cannot_start_leaves_nothing_of_the_others(self, platform: OneApp) -> None:
+        start, together = platform.engine.start, threading.Barrier(2)
+
+        def fail_for_web(spec: ContainerSpec) -> Container:
+            if spec.labels["enclave.operation"] != "1":
+                together.wait(10)
+                if spec.labels["enclave.service"] == "web":
+                    raise ContainerDied("there is no such program")
+            return start(spec)
+
+        platform.engine.start = fail_for_web  # type: ignore[method-assign]
+        log = failed(platform, OperationType.RESTART)
+        assert "there is no such program" in "\n".join(log)
+        assert names(platform) == {"web.1": "1", "worker.1": "1"}
+        assert {each.labels["enclave.operation"] for each in platform.engine.all.values()} == {"1"}
+
+    def test_a_cancel_amid_the_starts_leaves_nothing(self, platform: OneApp) -> None:
+        operation = platform.ask(OperationType.RESTART)
+        cancel_at(platform, "start", operation.id)
+        platform.work()
+        assert platform.store.operations.operation(operation.id).cancelled
+        assert platform.status(operation) is OperationStatus.FAILED
+        assert names(platform) == {"web.1": "1", "worker.1": "1"}
+
+    def test_a_redeploy_asks_the_engine_no_more_than_it_must(self, platform: OneApp) -> None:
+        asked = Counter[str]()
+        call = platform.engine._call
+
+        def counted(name: str) -> None:
+            asked[name] += 1
+            call(name)
+
+        platform.engine._call = counted  # type: ignore[method-assign]
+        platform.done(OperationType.DEPLOY)
+        commands = {"run": 3, "remove": 2}  # the hooks; the old containers
+        of_two = {"stop": 2, "start": 2, "settle": 2, "keep": 2}
+        assert dict(asked) == {"resolve": 1, "pull": 1, "containers": 1, **of_two, **commands}
 
 
 class TestRebuild:

@@ -23,6 +23,7 @@ from worker.health import HealthCheck
 from worker.routing import port_of
 from worker.runtime import LABEL_SERVICE, Container, ContainerSpec
 from worker.serve import stop_all
+from worker.side_by_side import side_by_side
 from worker.target import Target
 from worker.work import Old, Work
 
@@ -88,12 +89,9 @@ class GoLive:
 
     def _start(self, services: list[ReleasedService]) -> None:
         """Start the containers of these services and wait until all are healthy."""
-        log, runtime = self._work.log, self._work.runtime
+        log = self._work.log
         with log.step(f"Starting {_listed(services)}"):
-            started = []
-            for spec in self._specs(services):
-                self._work.points.check()
-                started.append(runtime.start(spec))
+            started = side_by_side(self._start_one, self._specs(services))
         reached("new started")
         checks = {each.process_type: self._check(each.process_type) for each in services}
         settle = all(check.settles for check in checks.values())
@@ -102,9 +100,12 @@ class GoLive:
             self._work.points.attempt(
                 partial(self._wait, checks, started), undo=self._work.remove_own
             )
-        for container in started:
-            runtime.keep(container)
+        side_by_side(self._work.runtime.keep, started)
         self._new += started
+
+    def _start_one(self, spec: ContainerSpec) -> Container:
+        self._work.points.check()
+        return self._work.runtime.start(spec)
 
     def _wait(self, checks: dict[str, HealthCheck], started: list[Container]) -> None:
         """Wait for each; they all started before, so that the waits are one."""
