@@ -8,7 +8,7 @@ scripts/bench deploy --write    # … and write its section of docs/benchmarks.m
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -38,7 +38,8 @@ _HEAD = (
 _NOTES = f"""\
 Times are milliseconds, medians. The image is present, and its registry (on loopback, with a
 password) is asked for its digest each time. No service has an endpoint, so the old containers are
-stopped before the new are made; each ends at once when it is told to. All ways take turns.
+stopped before the new are made; each ends at once when it is told to. All ways take turns; who
+goes first changes every time.
 
 - **Enclave**: a whole installation, from the moment the store has been asked for the deploy to the
   moment the operation's record says that it succeeded, less the {_SETTLE} s that containers have to
@@ -63,6 +64,28 @@ class _Case:
         self.ours: list[Sample] = []
         self.together: list[tuple[float, float]] = []
         self.in_turns: list[tuple[float, float]] = []
+
+    def run(
+        self,
+        ours: EnclaveDeploys,
+        together: BareDeploys,
+        in_turns: BareDeploys,
+        *,
+        backwards: bool,
+    ) -> None:
+        """Redeploy once each way; who goes first should change every time."""
+        turns: list[Callable[[], None]] = [
+            lambda: self.ours.append(ours.redeploy()),
+            lambda: self.together.append(together.redeploy()),
+            lambda: self.in_turns.append(in_turns.redeploy()),
+        ]
+        for turn in reversed(turns) if backwards else turns:
+            turn()
+
+    def forget(self) -> None:
+        """Forget the rounds of warming up."""
+        for samples in (self.ours, self.together, self.in_turns):
+            samples.clear()
 
     @property
     def name(self) -> str:
@@ -139,11 +162,9 @@ def _measure(directory: Path, *, rounds: int) -> str:
                 for at_a_time in (_AT_A_TIME, 1)
             )
             for number in range(_WARM_UP + rounds):
-                samples = ours.redeploy(), together.redeploy(), in_turns.redeploy()
-                if number >= _WARM_UP:
-                    case.ours.append(samples[0])
-                    case.together.append(samples[1])
-                    case.in_turns.append(samples[2])
+                if number == _WARM_UP:
+                    case.forget()
+                case.run(ours, together, in_turns, backwards=number % 2 == 1)
             cases.append(case)
     return f"{markdown_table(_HEAD, [case.row() for case in cases])}\n\n{_breakdown(cases)}"
 
