@@ -156,7 +156,7 @@ class TestManyContainers:
         platform.done(OperationType.DEPLOY)
         commands = {"run": 3, "remove": 2}  # the hooks; the old containers
         of_two = {"stop": 2, "start": 2, "settle": 2, "keep": 2}
-        assert dict(asked) == {"resolve": 1, "pull": 1, "containers": 1, **of_two, **commands}
+        assert dict(asked) == {"resolve": 1, "pull": 1, "containers": 2, **of_two, **commands}
 
 
 class TestRebuild:

@@ -14,7 +14,6 @@ from dataclasses import replace
 from functools import partial
 
 from enclave.checkpoints import reached
-from enclave.errors import OperationFailed
 from enclave.operation import OperationStatus, OperationType
 from enclave.release import ReleasedService
 from enclave.store.leases import Ending
@@ -22,6 +21,7 @@ from worker.commands import Hooks, run_before, run_hooks
 from worker.health import HealthCheck
 from worker.routing import port_of
 from worker.runtime import LABEL_SERVICE, Container, ContainerSpec
+from worker.runtime.running_image import check_running_image
 from worker.serve import stop_all
 from worker.side_by_side import side_by_side
 from worker.target import Target
@@ -130,13 +130,10 @@ class GoLive:
         )
 
     def _verify(self) -> None:
-        """Every new container runs exactly the image of the release (SPEC 6.2)."""
-        for container in self._new:
-            if container.image_id != self._release.image_id:
-                raise OperationFailed(
-                    f"The container {container.name} runs {container.image_id}, not the image of "
-                    f"the release: somebody else has made it."
-                )
+        """Every new container runs, and runs exactly the image of the release (SPEC 6.2)."""
+        attempt = self._work.attempt
+        own = self._work.placement.attempt(attempt.operation_id, attempt.fence)
+        check_running_image(self._work.runtime.containers(own), self._release.image_id)
 
     def _switch(self) -> None:
         """Send the requests of the services that are new to their new containers."""
