@@ -142,6 +142,8 @@ class _Connection:
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
         status, *lines = head.split("\r\n")
         headers = dict(line.split(": ", 1) for line in lines if ": " in line)
+        if "content-length" not in headers:
+            raise ValueError("an answer without a length")
         body = await self._reader.readexactly(int(headers["content-length"]))
         self.answers += 1
         self.ends = headers.get("connection") == "close"
