@@ -16,13 +16,21 @@ from worker.runtime.docker_engine import DockerEngine
 
 APP = "77"
 
+_SUBNETS = 512
+
 _numbers = count(1)
+_subnets = count()
 
 
 def subnet(bits: int = 24) -> str:
-    """Return a subnet that this process has not used yet; others use it rarely."""
-    number = next(_numbers)
-    return f"10.{192 + os.getpid() % 8}.{(os.getpid() // 8 + number) % 16 * 16}.0/{bits}"
+    """Return a subnet of at least 22 ``bits`` that this process has not used yet.
+
+    Networks stay until their Engine's end, so none is given twice; others use it rarely.
+    """
+    number = next(_subnets)
+    if number >= _SUBNETS:
+        raise AssertionError("these stories have made too many networks")
+    return f"10.{192 + os.getpid() % 8 * 8 + number // 64}.{number % 64 * 4}.0/{bits}"
 
 
 def docker_engine(engine: PrivateEngine, **options: Any) -> DockerEngine:
