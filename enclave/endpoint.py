@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from enclave.errors import InvalidEndpoint
+from enclave.errors import InvalidEndpoint, InvalidRoute
+from enclave.route import default_host, require_host, require_network
 
-_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_DOMAIN = re.compile(rf"(?:{_LABEL}\.)+{_LABEL}")
-_MAX_DOMAIN = 253
 _MAX_WHITELIST = 50
 _PORTS = range(1, 65536)
 
@@ -46,14 +43,17 @@ class Endpoint:
     def host(self, installation_domain: str) -> str:
         """Return the host name, in lower case."""
         if self.default or self.domain is None:
-            return f"app-{self.app_id}.{installation_domain}"
+            return default_host(self.app_id, installation_domain)
         return self.domain
 
 
 def check_endpoint(
     *, default: bool, domain: str | None, port: int | None, ip_whitelist: tuple[str, ...]
 ) -> tuple[str | None, tuple[str, ...]]:
-    """Return domain and whitelist in their canonical form, or raise ``InvalidEndpoint``."""
+    """Return domain and whitelist in their canonical form.
+
+    Raises ``InvalidEndpoint``, or ``InvalidRoute`` for a name or network that is none.
+    """
     if default and domain:
         raise InvalidEndpoint("Give either --default-domain or a domain of your own, not both.")
     if not default and not domain:
@@ -63,7 +63,8 @@ def check_endpoint(
     canonical = None
     if domain:
         canonical = domain.lower().removesuffix(".")
-        if len(canonical) > _MAX_DOMAIN or not _DOMAIN.fullmatch(canonical):
+        require_host(canonical)
+        if "." not in canonical:
             raise InvalidEndpoint(f"{domain!r} is not a domain name such as www.example.com.")
     if port is not None and port not in _PORTS:
         raise InvalidEndpoint(f"A port is a number from 1 to 65535, not {port}.")
@@ -74,11 +75,10 @@ def check_endpoint(
 
 def _network(text: str) -> str:
     try:
-        return str(ipaddress.ip_network(text))
-    except ValueError as error:
-        raise InvalidEndpoint(
-            f"{text!r} on the IP whitelist is no address or network (CIDR): {error}."
-        ) from error
+        require_network(text)
+    except InvalidRoute as error:
+        raise InvalidEndpoint(f"On the IP whitelist, {error}.") from error
+    return str(ipaddress.ip_network(text, strict=False))
 
 
 def default_port(exposed: tuple[int, ...]) -> int | None:

@@ -6,6 +6,7 @@ seems to run.
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -14,11 +15,12 @@ from one_app import ANN, OneApp
 from routes_double import RoutesDouble
 
 from enclave.changes import Changes
+from enclave.codec import encode
 from enclave.endpoint import Endpoint, EndpointStatus
 from enclave.errors import Conflict, ContainerDied
 from enclave.operation import Operation, OperationStatus, OperationType, Source
 from enclave.pushed_config import PushedConfig
-from enclave.store import Store
+from enclave.store import Store, keys
 
 A = "a" * 40
 TWO = "web: serve\nworker: work\n"
@@ -241,6 +243,15 @@ class TestZeroDowntime:
         )
         assert routed.routes.wanted[endpoint.id].targets == ()
         assert routed.state.endpoints == (endpoint,)
+
+    def test_a_service_that_vanished_needs_no_port(self, platform: Platform) -> None:
+        endpoint = platform.endpoint(None)
+        state = replace(platform.state, endpoints=(endpoint,))
+        fields = platform.store.database.redis
+        fields.hset(keys.app(platform.app.id), "state", encode(state))
+        pushed = PushedConfig("b" * 40, "worker: x\n")
+        platform.done(OperationType.DEPLOY, source=Source.COMMIT, pushed=pushed)
+        assert platform.routes.wanted[endpoint.id].targets == ()
 
 
 class TestHealth:

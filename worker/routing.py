@@ -79,12 +79,13 @@ class Routing:
     def _route(
         self, endpoint: Endpoint, release: Release, containers: Iterable[Container]
     ) -> Route:
-        port = port_of(endpoint, release)
+        here = list(containers)
+        port = port_of(endpoint, release) if here else 0  # a service that vanished needs none
         return Route(
             endpoint_id=endpoint.id,
             app_id=endpoint.app_id,
             hosts=(endpoint.host(self.settings.domain),),
-            targets=tuple(Target(each.address, port) for each in containers),
+            targets=tuple(Target(each.address, port) for each in here),
             ip_whitelist=endpoint.ip_whitelist,
             certificate_id=endpoint.certificate_id,
         )

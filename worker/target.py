@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from enclave.app import AppSecrets, AppState
@@ -150,8 +150,3 @@ def _services(work: Work, services: Iterable[ReleasedService]) -> tuple[Released
 
 def _sealed(work: Work, secrets: AppSecrets) -> str:
     return work.store.sealer.seal(encode(AppSecrets(secrets.configuration)))
-
-
-def by_type(services: Iterable[ReleasedService]) -> Mapping[str, ReleasedService]:
-    """Return services by their process types."""
-    return {service.process_type: service for service in services}
