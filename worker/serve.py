@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from enclave.app import App
+from enclave.checkpoints import reached
 from enclave.errors import ContainerDied, OperationFailed
 from enclave.release import Release
 from worker.plan import Placement
@@ -73,6 +74,7 @@ def retire(runtime: Runtime, routing: Routing, app: App, containers: Sequence[Co
     """
     if not containers:
         return
+    reached("drain")
     routing.drained(app.state.endpoints)
     stop_all(runtime, containers, seconds=routing.settings.stop_seconds)
     _remove(runtime, containers)

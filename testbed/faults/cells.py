@@ -14,6 +14,8 @@ class Victim(StrEnum):
     HORSE = "work horse"
     REDIS = "Redis"
     ENGINE = "Docker Engine"
+    ROUTER = "router"
+    HAPROXY = "HAProxy"
     CLIENT = "pushing client"
     EVERYTHING = "everything at once"
 
@@ -32,8 +34,11 @@ class Step(StrEnum):
     OLD_STOPPED = "old stopped"
     NEW_STARTED = "new started"
     HEALTH = "health"
+    SWITCH = "switch"
+    SWITCHED = "switched"
     COMMIT = "commit"
     COMMITTED = "committed"
+    DRAIN = "drain"
 
 
 class Ending(StrEnum):
@@ -64,6 +69,10 @@ STEPS = tuple(Step)
 _BEGUN = STEPS[STEPS.index(Step.BEFORE_1) : STEPS.index(Step.COMMITTED)]
 _DIE_WITH_THE_ENGINE = (Step.DURING_1, Step.NEW_STARTED, Step.HEALTH)
 """What has no restart policy yet does not come back with it: commands, containers to be checked."""
+AFTER = (Step.COMMITTED, Step.DRAIN)
+"""Behind the point of no return: the pusher knows already."""
+_ROUTED = STEPS[STEPS.index(Step.NEW_STARTED) :]
+"""Where routers are used."""
 _IN_RECEIVER = (Step.PACK_RECEIVED, Step.TRANSACTION_SENT)
 
 GOES_ON = Expected(Ending.SUCCEEDED, Told.OK)
@@ -75,14 +84,16 @@ NEVER_BEGAN = Expected(Ending.NOTHING, Told.NO_VERDICT)
 
 def expected(victim: Victim, step: Step) -> Expected:
     """Return what must come of ``victim`` dying at ``step``, and coming back before it goes on."""
-    if step is Step.COMMITTED:
-        return GOES_ON  # the pusher knows already
+    if step in AFTER:
+        return GOES_ON
     before, begun = step is Step.PACK_RECEIVED, step in _BEGUN
     by_victim = {
         Victim.RECEIVER: NEVER_BEGAN if before else UNSEEN,
         Victim.WORKER: GOES_ON,  # its work horse is an orphan, and ends the operation
         Victim.HORSE: ROLLED_BACK if begun else GOES_ON,
         Victim.REDIS: GOES_ON,
+        Victim.ROUTER: GOES_ON,
+        Victim.HAPROXY: GOES_ON,
         Victim.ENGINE: ROLLED_BACK if step in _DIE_WITH_THE_ENGINE else GOES_ON,
         Victim.CLIENT: UNSEEN,
         Victim.EVERYTHING: NEVER_BEGAN if before else ROLLED_BACK_UNSEEN if begun else UNSEEN,
@@ -91,10 +102,11 @@ def expected(victim: Victim, step: Step) -> Expected:
 
 
 def cells() -> list[tuple[Victim, Step]]:
-    """Return every cell that can be: an idle work horse is none."""
+    """Return every cell that can be: an idle work horse is none, nor a router nobody asks."""
     return [
         (victim, step)
         for victim in Victim
         for step in Step
         if not (victim is Victim.HORSE and step in _IN_RECEIVER)
+        and (victim not in (Victim.ROUTER, Victim.HAPROXY) or step in _ROUTED)
     ]

@@ -25,6 +25,7 @@ SETTINGS = {
     "ENCLAVE_STOP_SECONDS": "1",
     "ENCLAVE_KEEPALIVE_SECONDS": "1",
     "ENCLAVE_ENGINE_SECONDS": "20",
+    "ENCLAVE_DRAIN_SECONDS": "3",
 }
 _BACK_SECONDS = 60
 
@@ -66,6 +67,10 @@ class ShakyPlatform:
                 _kill(installation.horses())
             case Victim.REDIS:
                 _kill(installation.pids("redis-server"))
+            case Victim.ROUTER:
+                installation.kill("router")
+            case Victim.HAPROXY:
+                installation.kill("haproxy")
             case Victim.ENGINE:
                 self.engine.kill()
             case Victim.CLIENT:
@@ -85,6 +90,12 @@ class ShakyPlatform:
                 installation.start()
             case Victim.RECEIVER | Victim.REDIS:
                 installation.wait_until_answering()
+            case Victim.ROUTER | Victim.HAPROXY:
+                wait_until(
+                    lambda: bool(installation.pids(victim.lower())),
+                    seconds=_BACK_SECONDS,
+                    what=f"{victim} did not come back",
+                )
             case Victim.WORKER:
                 wait_until(
                     lambda: len(installation.workers()) == 2,

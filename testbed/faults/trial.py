@@ -9,14 +9,15 @@ from itertools import count
 from pathlib import Path
 
 import docker
+import httpx
 import redis
 import requests
 
-from testbed.faults.cells import Ending, Expected, Step, Told, Victim, expected
+from testbed.faults.cells import AFTER, Ending, Expected, Step, Told, Victim, expected
 from testbed.faults.platform import ShakyPlatform
 from testbed.faults.state import AppState, app_state
 from testbed.person import Repository
-from testbed.processes import PartUnavailable, wait_until
+from testbed.processes import wait_until
 
 SETTLED_SECONDS = 30
 """From the victim's being back until everything is as it must be."""
@@ -87,6 +88,11 @@ class Trials:
         first = repository.push()
         if first.returncode:
             raise AssertionError(first.stderr)
+        routed = self._platform.ann.aptible(
+            *("endpoints:https:create", "--app", app.partition("/")[2], "web", "--default-domain")
+        )
+        if routed.returncode:
+            raise AssertionError(routed.stdout + routed.stderr)
         return app, repository
 
     def _commit(self, message: str, hooks: str) -> str:
@@ -120,7 +126,7 @@ class Trials:
             self._platform.checkpoints.arm(Step.QUEUED)  # else the worker would be somewhere
         self._platform.checkpoints.arm(step)
         self._platform.checkpoints.wait_held(step)
-        if step is Step.COMMITTED:
+        if step in AFTER:
             push.wait(_STEP_SECONDS)
 
     def _told(self, push: subprocess.Popen[str], said: Path) -> Told:
@@ -158,7 +164,23 @@ class Trials:
             problems.append(f"master is {now.ref}, {'un' if moved else ''}moved")
         if now.release_commit != now.ref:
             problems.append(f"release {now.release} is of {now.release_commit}, not of master")
+        elif not problems and f"APTIBLE_GIT_REF={now.release_commit}" not in self._routed_page():
+            problems.append(f"the endpoint does not lead to release {now.release}")
         return problems
+
+    def _routed_page(self) -> str:
+        """Return the environment of whatever the endpoint leads to; empty for no answer."""
+        installation = self._platform.installation
+        host = f"app-{installation.app_id(self._app)}.localhost"
+        try:
+            return httpx.get(
+                f"http://127.0.0.1:{installation.router_http_port}/cgi-bin/env",
+                headers={"Host": host},
+                timeout=5,
+                trust_env=False,
+            ).text
+        except httpx.HTTPError:
+            return ""
 
     def _next_operation(self) -> list[str]:
         """Push once more, without anybody dying."""
@@ -166,13 +188,9 @@ class Trials:
         pushed = self._repository.push()
         if pushed.returncode:
             return [f"the next push failed: {pushed.stderr[-500:]}"]
-        installation = self._platform.installation
-        try:
-            body = installation.get(self._app, "/cgi-bin/env", service="web")
-        except (StopIteration, PartUnavailable) as error:
-            return [f"the next release does not answer: {error}"]
         head = self._repository.git("rev-parse", "HEAD").stdout.strip()
-        return [] if f"APTIBLE_GIT_REF={head}" in body else ["the next release does not serve"]
+        serves = f"APTIBLE_GIT_REF={head}" in self._routed_page()
+        return [] if serves else ["the next release does not serve"]
 
 
 def _tail(said: Path) -> str:
