@@ -94,6 +94,14 @@ def worker() -> None:
 
 
 @main.command()
+def attendant() -> None:
+    """Show receivers what containers print; runs where the Docker Engine is."""
+    from worker.attendant.main import run_attendant
+
+    run_attendant(settings())
+
+
+@main.command()
 def housekeeper() -> None:
     """Look after the repositories on this machine: repack them in the background."""
     from receiver.housekeeper import run_housekeeper

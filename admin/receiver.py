@@ -14,6 +14,7 @@ import uvicorn
 from api.application import create_api
 from enclave.settings import Settings
 from enclave.store import Store, open_store
+from receiver.attendants import Attendants
 from receiver.conversation import Conversations
 from receiver.http import GitOverHTTP
 from receiver.http_connections import guarded_http
@@ -50,12 +51,14 @@ async def _serve(settings: Settings, store: Store) -> None:
         failures=settings.login_failures,
     )
     conversations = Conversations(store, settings)
+    attendants = Attendants(store, settings)
+    await attendants.start()
     ssh = await GitOverSSH(store, settings, conversations, places).start()
     reconciler = asyncio.create_task(reconcile_forever(store, settings))
     git = GitOverHTTP(store, settings, conversations, places)
     server = uvicorn.Server(
         uvicorn.Config(
-            _either(git, create_api(store, settings)),
+            _either(git, create_api(store, settings, attendants)),
             http=guarded_http(places, settings),
             log_level="warning",
             proxy_headers=bool(settings.proxies),
@@ -71,6 +74,7 @@ async def _serve(settings: Settings, store: Store) -> None:
         with suppress(asyncio.CancelledError):
             await reconciler
         ssh.close()
+        attendants.close()
 
 
 def _allow_many_files(settings: Settings) -> None:

@@ -146,6 +146,7 @@ def supervisor_configuration(settings: Settings, data: Path) -> str:
         **_program([*ours, "housekeeper"], data, "housekeeper", priority=30),
         "stopwaitsecs": str(math.ceil(settings.worker_stop_seconds)),
     }
+    config["program:attendant"] = _program([*ours, "attendant"], data, "attendant", priority=30)
     config["program:worker"] = {
         **_program([*ours, "worker"], data, "worker-%(process_num)d", priority=30),
         "process_name": "worker-%(process_num)d",

@@ -9,6 +9,7 @@ from api import (
     apps,
     certificates,
     configurations,
+    container_logs,
     error_bodies,
     health,
     images,
@@ -26,6 +27,7 @@ from api import (
     vhosts,
 )
 from api.call import House
+from api.container_output import ContainerOutput
 from api.middleware import BodyLimit, SecurityHeaders, UnexpectedErrors
 from enclave.settings import Settings
 from enclave.store import Store
@@ -50,11 +52,16 @@ _ROOMS = (
     releases,
     operations,
     logs,
+    container_logs,
 )
 
 
-def create_api(store: Store, settings: Settings) -> FastAPI:
-    """Return the API over ``store``. It has no start-up or shutdown of its own: mount it anywhere.
+def create_api(
+    store: Store, settings: Settings, containers: ContainerOutput | None = None
+) -> FastAPI:
+    """Return the API over ``store``. Without ``containers`` nobody tells what they print.
+
+    It has no start-up or shutdown of its own: mount it anywhere.
 
     A follower of a log ends with its connection: give the server a deadline for its graceful end.
     """
@@ -65,7 +72,7 @@ def create_api(store: Store, settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # no redirect answers a POST
     )
-    api.state.house = House(store, settings)
+    api.state.house = House(store, settings, containers)
     error_bodies.install_error_bodies(api)
     for room in _ROOMS:
         api.include_router(room.router)

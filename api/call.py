@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from api.container_output import ContainerOutput
 from api.hal import Links, Page, asked_page
 from enclave.access import PROVED, permitted_app, permitted_operation
 from enclave.app import App
@@ -25,6 +26,8 @@ class House:
 
     store: Store
     settings: Settings
+    containers: ContainerOutput | None = None
+    """Who tells what containers print; None where there is no receiver around the API."""
 
     @property
     def links(self) -> Links:
@@ -32,7 +35,7 @@ class House:
         return Links(self.settings.url)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Call(House):
     """An authenticated request."""
 
@@ -71,7 +74,7 @@ def _call(
         raise Unauthenticated("This needs an access token: run aptible login.")
     user = verify_token(house.store, bearer.credentials)
     request.scope.get(PROVED, _nothing)()
-    return Call(house.store, house.settings, user)
+    return Call(house.store, house.settings, house.containers, user=user)
 
 
 Caller = Annotated[Call, Depends(_call)]

@@ -126,6 +126,9 @@ class Settings(BaseSettings):
     proxies: str = Field(
         "", description="addresses whose X-Forwarded-For is believed, comma between"
     )
+    attendants_host: str = Field(
+        "127.0.0.1", description="where a receiver waits for attendants: they must reach it"
+    )
     receivers: int = Field(1, ge=1, le=64, description="receiver processes of `enclave up`")
 
     domain: str = Field("localhost", description="apps get names below it: app-ID.DOMAIN")

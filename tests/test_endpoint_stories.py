@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from one_app import ANN, OneApp
@@ -21,6 +22,8 @@ from enclave.errors import Conflict, ContainerDied
 from enclave.operation import Operation, OperationStatus, OperationType, Source
 from enclave.pushed_config import PushedConfig
 from enclave.store import Store, keys
+from enclave.store.followers import LAST_WORDS_SECONDS
+from worker import serve
 
 A = "a" * 40
 TWO = "web: serve\nworker: work\n"
@@ -171,6 +174,19 @@ class TestZeroDowntime:
         ]
         assert routed.running() == [f"web of {new}", f"worker of {new}"]
         assert len(answers.asked) == 2  # one at provisioning, one for the new container
+
+    @pytest.mark.parametrize("followed", [True, False])
+    def test_last_words_are_waited_for_while_somebody_follows(
+        self, routed: Platform, monkeypatch: pytest.MonkeyPatch, *, followed: bool
+    ) -> None:
+        waited: list[tuple[float, list[str]]] = []
+        clock = SimpleNamespace(sleep=lambda seconds: waited.append((seconds, routed.running())))
+        monkeypatch.setattr(serve, "time", clock)
+        if followed:
+            routed.store.followers.note(routed.app.id)
+        new = routed.done(OperationType.DEPLOY).id
+        running = [f"web of {new}", f"worker of {new}"]  # the old ones are stopped, and there
+        assert waited == ([(LAST_WORDS_SECONDS, running)] if followed else [])
 
     def test_one_that_never_answers_well_is_rolled_back_and_the_old_never_stopped(
         self, routed: Platform, answers: type[Answers]

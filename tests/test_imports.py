@@ -47,6 +47,7 @@ CATCHES_EVERYTHING = {
     "receiver/conversation.py": "_hold",  # of a conversation's thread
     "receiver/reconciler.py": "_logged",  # of the reconciler: nobody else does its rounds
     "toolbelt/command.py": "_run",  # of the aptible command
+    "worker/attendant/sessions.py": "_answer",  # of a session
     "worker/operation_run.py": "_attempt",  # of an operation
     "worker/safe_points.py": "_settle",  # of a thread whose outcome is raised elsewhere
 }

@@ -10,10 +10,12 @@ from enclave.sealing import Sealer
 from enclave.settings import Settings
 from enclave.store import keys
 from enclave.store.apps import Apps
+from enclave.store.calls import Calls
 from enclave.store.certificates import Certificates
 from enclave.store.database import Database, unavailable_when_lost
 from enclave.store.due import Due
 from enclave.store.endpoints import Endpoints
+from enclave.store.followers import Followers
 from enclave.store.helper_credentials import HelperCredentials
 from enclave.store.images import Images
 from enclave.store.leases import Leases
@@ -50,6 +52,8 @@ class Store:
         self.certificates = Certificates(self.database, sealer)
         self.service_ids = ServiceIds(self.database)
         self.endpoints = Endpoints(self.database, domain)
+        self.calls = Calls(self.database)
+        self.followers = Followers(self.database)
 
     def installation(self) -> str:
         """Return this installation's name, made on first use: what labels its containers."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 
 from docker.errors import NotFound
 
@@ -16,6 +16,7 @@ from enclave.credentials import RegistryCredentials
 from enclave.errors import ContainerDied, OperationFailed, StepTimedOut
 from enclave.image import ImageReference
 from worker.runtime import Container, ContainerSpec, Image, attached_output
+from worker.runtime.container_log import Entry
 from worker.runtime.docker_containers import DockerContainers
 from worker.runtime.docker_health import DockerHealth
 from worker.runtime.docker_images import DockerImages
@@ -175,6 +176,16 @@ class DockerEngine:
     def containers(self, labels: Mapping[str, str]) -> list[Container]:
         """See ``Runtime.containers``."""
         return self._containers.labelled(labels)
+
+    def log(
+        self, container: Container, *, since: str = "", last: int | None = None
+    ) -> AbstractContextManager[Iterator[Entry]]:
+        """Lend the entries of the container's log from the time ``since`` on, as they are read.
+
+        With ``last``, the last so many of them. A container that is gone has none. What the reader
+        does not take stays with the Engine.
+        """
+        return self._containers.log(container.id, container.name, since_time=since, last=last)
 
     def tail(self, container: Container, *, lines: int) -> list[str]:
         """See ``Runtime.tail``. A container that is gone has none."""
