@@ -21,8 +21,10 @@ from receiver.http_connections import guarded_http
 from receiver.http_request import GIT_PATH
 from receiver.listening import listen
 from receiver.places import Places
+from receiver.portal import Portal
 from receiver.reconciler import reconcile_forever
 from receiver.ssh import GitOverSSH
+from receiver.ssh_host_keys import host_keys, rsa_line
 
 Message = MutableMapping[str, Any]
 ASGI = Callable[
@@ -53,12 +55,14 @@ async def _serve(settings: Settings, store: Store) -> None:
     conversations = Conversations(store, settings)
     attendants = Attendants(store, settings)
     await attendants.start()
-    ssh = await GitOverSSH(store, settings, conversations, places).start()
+    keys = host_keys(settings.data)
+    ssh = await GitOverSSH(store, settings, conversations, places).start(keys)
+    portal = await Portal(store, settings, attendants, places).start(keys)
     reconciler = asyncio.create_task(reconcile_forever(store, settings))
     git = GitOverHTTP(store, settings, conversations, places)
     server = uvicorn.Server(
         uvicorn.Config(
-            _either(git, create_api(store, settings, attendants)),
+            _either(git, create_api(store, settings, attendants, portal_host_key=rsa_line(keys))),
             http=guarded_http(places, settings),
             log_level="warning",
             proxy_headers=bool(settings.proxies),
@@ -74,6 +78,7 @@ async def _serve(settings: Settings, store: Store) -> None:
         with suppress(asyncio.CancelledError):
             await reconciler
         ssh.close()
+        portal.close()
         attendants.close()
 
 

@@ -74,6 +74,7 @@ def _take_place(settings: Settings, data: Path) -> None:
     ports = {
         "--http-port": (settings.http_host, settings.http_port),
         "--ssh-port": (settings.ssh_host, settings.ssh_port),
+        "ENCLAVE_PORTAL_PORT": (settings.ssh_host, settings.portal_port),
         "ENCLAVE_ROUTER_HTTP_PORT": (settings.router_host, settings.router_http_port),
         "ENCLAVE_ROUTER_HTTPS_PORT": (settings.router_host, settings.router_https_port),
     }

@@ -21,6 +21,7 @@ from api import (
     service_operations,
     services,
     ssh_keys,
+    ssh_portal_connections,
     stacks,
     tokens,
     users,
@@ -51,15 +52,22 @@ _ROOMS = (
     images,
     releases,
     operations,
+    ssh_portal_connections,
     logs,
     container_logs,
 )
 
 
 def create_api(
-    store: Store, settings: Settings, containers: ContainerOutput | None = None
+    store: Store,
+    settings: Settings,
+    containers: ContainerOutput | None = None,
+    *,
+    portal_host_key: str = "",
 ) -> FastAPI:
     """Return the API over ``store``. Without ``containers`` nobody tells what they print.
+
+    ``portal_host_key`` is the log portal's RSA key, which clients will insist on.
 
     It has no start-up or shutdown of its own: mount it anywhere.
 
@@ -72,7 +80,7 @@ def create_api(
         redoc_url=None,
         redirect_slashes=False,  # no redirect answers a POST
     )
-    api.state.house = House(store, settings, containers)
+    api.state.house = House(store, settings, containers, portal_host_key)
     error_bodies.install_error_bodies(api)
     for room in _ROOMS:
         api.include_router(room.router)

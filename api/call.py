@@ -28,6 +28,8 @@ class House:
     settings: Settings
     containers: ContainerOutput | None = None
     """Who tells what containers print; None where there is no receiver around the API."""
+    portal_host_key: str = ""
+    """The log portal's RSA host key: ``ssh-rsa AAAA…``, without a host."""
 
     @property
     def links(self) -> Links:
@@ -74,7 +76,8 @@ def _call(
         raise Unauthenticated("This needs an access token: run aptible login.")
     user = verify_token(house.store, bearer.credentials)
     request.scope.get(PROVED, _nothing)()
-    return Call(house.store, house.settings, house.containers, user=user)
+    around = house.containers, house.portal_host_key
+    return Call(house.store, house.settings, *around, user=user)
 
 
 Caller = Annotated[Call, Depends(_call)]

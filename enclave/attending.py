@@ -36,8 +36,18 @@ class FollowContainers:
     after: str = ""
 
 
-Request = FollowContainers
-_KINDS: dict[str, type[Request]] = {"containers": FollowContainers}
+@dataclass(frozen=True, slots=True)
+class Execute:
+    """Run the command of an execute in a container of its own; the session is its terminal."""
+
+    operation_id: int
+
+
+Request = FollowContainers | Execute
+_KINDS: dict[str, type[FollowContainers] | type[Execute]] = {
+    "containers": FollowContainers,
+    "execute": Execute,
+}
 
 
 def write_request(request: Request) -> str:

@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     http_port: int = 8080
     ssh_host: str = "127.0.0.1"
     ssh_port: int = 8022
+    portal_port: int = Field(8023, description="the log portal (SSH, on SSH_HOST); not 22")
     public_url: str = Field("", description="the URL users type; empty: http://localhost:HTTP_PORT")
     ssh_public_host: str = Field("localhost", description="the host users type for git over SSH")
 

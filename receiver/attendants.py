@@ -27,6 +27,8 @@ _LOGIN_SECONDS = 10
 _KEEPALIVE_SECONDS = 15
 _WINDOW = 256 << 10  # bytes an attendant may send ahead of who reads
 
+_NO_SIZE = (0, 0, 0, 0)
+
 Process = asyncssh.SSHClientProcess[bytes]
 
 
@@ -64,15 +66,27 @@ class Attendants:
             self._acceptor.close()
 
     @asynccontextmanager
-    async def session(self, request: Request) -> AsyncIterator[Process]:
+    async def session(
+        self,
+        request: Request,
+        *,
+        terminal: str | None = None,
+        size: tuple[int, int, int, int] = _NO_SIZE,
+    ) -> AsyncIterator[Process]:
         """Open a session with an attendant; it is over when the block is left.
 
+        ``terminal`` is its type (``xterm``), None for none; ``size`` is columns, rows and pixels.
         Raises ``AttendantsAway`` when none comes, ``StoreUnavailable`` when none can be called.
         """
         connection = await self._connection()
         async with connection:
             yield await connection.create_process(
-                write_request(request), encoding=None, window=_WINDOW
+                write_request(request),
+                encoding=None,
+                window=_WINDOW,
+                request_pty="force" if terminal else False,
+                term_type=terminal,
+                term_size=size,
             )
 
     @asynccontextmanager

@@ -43,6 +43,7 @@ NETWORK = {"asyncio", "ftplib", "http", "smtplib", "socket", "ssl", "urllib"}
 CATCHES_EVERYTHING = {
     "receiver/http.py": "__call__",
     "receiver/ssh.py": "serve",
+    "receiver/portal.py": "_serve",  # of a visit
     "api/middleware.py": "__call__",  # of a request
     "receiver/conversation.py": "_hold",  # of a conversation's thread
     "receiver/reconciler.py": "_logged",  # of the reconciler: nobody else does its rounds

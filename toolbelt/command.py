@@ -12,14 +12,24 @@ from importlib import metadata
 
 import click
 
-from toolbelt.commands import apps, config, deploy, endpoints, login, logs, operations, services
+from toolbelt.commands import (
+    apps,
+    config,
+    deploy,
+    endpoints,
+    login,
+    logs,
+    operations,
+    services,
+    ssh,
+)
 from toolbelt.errors import ToolbeltError
 from toolbelt.screen import warn
 
 _DEBUG_VARIABLE = "APTIBLE_DEBUG"
 _INTERRUPTED = 130
 
-_NOUNS = (login, apps, deploy, services, config, endpoints, operations, logs)
+_NOUNS = (login, apps, deploy, services, config, endpoints, operations, logs, ssh)
 
 
 def main() -> None:

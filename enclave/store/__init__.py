@@ -26,6 +26,7 @@ from enclave.store.pushes import Pushes
 from enclave.store.repacks import Repacks
 from enclave.store.routes import Routes
 from enclave.store.services import ServiceIds
+from enclave.store.visits import Visits
 from enclave.store.wakeups import Wakeups
 
 
@@ -54,6 +55,7 @@ class Store:
         self.endpoints = Endpoints(self.database, domain)
         self.calls = Calls(self.database)
         self.followers = Followers(self.database)
+        self.visits = Visits(self.database)
 
     def installation(self) -> str:
         """Return this installation's name, made on first use: what labels its containers."""

@@ -166,6 +166,11 @@ def service(service_id: int) -> str:
     return f"{_ROOT}:service:{service_id}"
 
 
+def visited(operation_id: int) -> str:
+    """String that expires: somebody's terminal of this execute is open."""
+    return f"{_ROOT}:operation:{operation_id}:visited"
+
+
 def followed(app_id: int) -> str:
     """String that expires: somebody looks at what the app's containers print."""
     return f"{_ROOT}:app:{app_id}:followed"

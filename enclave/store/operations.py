@@ -78,6 +78,20 @@ class Operations:
         )
         return self.operation(operation_id)
 
+    def record(self, request: OperationRequest, changes: Changes) -> Operation:
+        """Store an operation that is in no queue: it has succeeded, and begins when visited.
+
+        Raises ``StoreUnavailable``.
+        """
+        operation_id = self._database.next_id("operation")
+        ended = ["status", OperationStatus.SUCCEEDED.value, "ended_at", now_iso()]
+        fields = [*self.fields(request, changes), *ended]  # of a field given twice, the last counts
+        with unavailable_when_lost(), self._redis.pipeline(transaction=True) as recording:
+            recording.hset(keys.operation(operation_id), items=fields)
+            recording.zadd(keys.app_operations(request.app_id), {str(operation_id): operation_id})
+            recording.execute()
+        return self.operation(operation_id)
+
     def operation(self, operation_id: int) -> Operation:
         """Return an operation; raises ``NotFound``."""
         with unavailable_when_lost():
@@ -98,7 +112,7 @@ class Operations:
         return [self.operation(int(operation_id)) for operation_id in ids]
 
     def changes(self, operation_id: int) -> Changes:
-        """Return what a queued or running operation changes; nothing once it has ended."""
+        """Return what an operation changes while it is queued, runs or is visited; else nothing."""
         with unavailable_when_lost():
             sealed = self._redis.hget(keys.operation(operation_id), "sealed")
         return self._changes(sealed)

@@ -36,9 +36,12 @@ async def _attend(settings: Settings, store: Store) -> None:
     if task := asyncio.current_task():
         loop.add_signal_handler(signal.SIGTERM, task.cancel)
     async with asyncio.TaskGroup() as calls:
+        sweeping = None
         while True:
             try:
-                line = await asyncio.to_thread(_line, store, settings)
+                sessions = await asyncio.to_thread(_sessions, store, settings)
+                line = Line(store, sessions)
+                sweeping = sweeping or calls.create_task(sessions.terminals.sweep_forever())
                 async for address in store.calls.heard():
                     calls.create_task(line.dial(address))
             except StoreUnavailable as error:
@@ -46,6 +49,6 @@ async def _attend(settings: Settings, store: Store) -> None:
                 await asyncio.sleep(_PAUSE_SECONDS)
 
 
-def _line(store: Store, settings: Settings) -> Line:
+def _sessions(store: Store, settings: Settings) -> Sessions:
     installation = store.installation()
-    return Line(store, Sessions(store, open_engine(installation, settings), installation))
+    return Sessions(store, open_engine(installation, settings), installation)

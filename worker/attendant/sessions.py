@@ -7,10 +7,11 @@ import logging
 
 import asyncssh
 
-from enclave.attending import FollowContainers, read_request
+from enclave.attending import Execute, FollowContainers, read_request
 from enclave.errors import EnclaveError
 from enclave.store import Store
 from worker.attendant.container_output import ContainerOutput
+from worker.attendant.terminals import Terminals
 from worker.runtime.docker_engine import DockerEngine
 
 logger = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ class Sessions:
 
     def __init__(self, store: Store, runtime: DockerEngine, installation: str) -> None:
         self._output = ContainerOutput(store, runtime, installation)
+        self.terminals = Terminals(store, runtime, installation)
 
     async def serve(self, process: Process) -> None:
         """Answer one session, until its end or until nobody is there any more."""
@@ -42,13 +44,15 @@ class Sessions:
             match request:
                 case FollowContainers():
                     await self._output.send(request, process)
-            process.exit(0)
+                    process.exit(0)
+                case Execute():
+                    process.exit(await self.terminals.run(request, process))
         except (ConnectionError, asyncssh.Error):
             return  # the receiver went away
         except EnclaveError as error:
-            process.stderr.write(str(error).encode())
+            process.stderr.write(f"ERROR: {error}\n".encode())
             process.exit(_FAILED)
         except Exception:  # the outermost frame of a session
             logger.exception("a session failed")
-            process.stderr.write(b"internal error: the attendant's log has more")
+            process.stderr.write(b"ERROR: internal error: the attendant's log has more\n")
             process.exit(_FAILED)

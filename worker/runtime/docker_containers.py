@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 import requests
@@ -169,15 +169,18 @@ class DockerContainers:
         return int(ended["StatusCode"])
 
     @contextmanager
-    def attached(self, identifier: str, name: str) -> Iterator[requests.Response]:
+    def attached(
+        self, identifier: str, name: str, *, stdin: bool = False
+    ) -> Iterator[requests.Response]:
         """Attach to a container that has not started; the answer is upgraded to its output.
 
-        Not the SDK's ``attach``: it reads without a deadline.
+        With ``stdin``, what is sent on it is its input. Not the SDK's ``attach``: it reads without
+        a deadline.
         """
         with self._engine.asked_to(f"attach to the container {name}") as api:
             response = api.post(
                 f"{api.base_url}/v{api.api_version}/containers/{identifier}/attach",
-                params={"stream": "1", "stdout": "1", "stderr": "1"},
+                params={"stream": "1", "stdout": "1", "stderr": "1", "stdin": str(int(stdin))},
                 headers={"Connection": "Upgrade", "Upgrade": "tcp"},
                 stream=True,
                 timeout=self._engine.timeout,
@@ -185,6 +188,24 @@ class DockerContainers:
             raise_refusal(response)
         with response:
             yield response
+
+    def resize(self, identifier: str, *, columns: int, rows: int) -> None:
+        """Give its terminal another size; one that is gone needs none."""
+        with self._engine.asked_to("resize a terminal") as api, suppress(NotFound):
+            try:
+                api.resize(identifier, height=rows, width=columns)
+            except APIError as error:
+                if error.status_code != requests.codes.conflict:  # it does not run (any more)
+                    raise
+
+    def signal(self, identifier: str, name: str) -> None:
+        """Send its first process a signal, by the signal's name; one that is gone needs none."""
+        with self._engine.asked_to("send a signal to a container") as api, suppress(NotFound):
+            try:
+                api.kill(identifier, signal=name)
+            except APIError as error:
+                if error.status_code != requests.codes.conflict:
+                    raise
 
     def tail(self, identifier: str, name: str, *, lines: int) -> list[str]:
         """Return the last whole lines of its output; none if it is gone, or being removed.

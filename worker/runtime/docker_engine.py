@@ -26,6 +26,7 @@ from worker.runtime.image_files import ImageFiles
 from worker.runtime.image_marks import Marks
 from worker.runtime.isolated_network import IsolatedNetwork
 from worker.runtime.start_failures import OTHER
+from worker.runtime.visited_container import VisitedContainer
 
 # Restarted with growing pauses, also after a reboot (SPEC 6.8). Not "unless-stopped": an Engine
 # that was killed stops what it finds running when it is back, and takes it for stopped by hand.
@@ -186,6 +187,14 @@ class DockerEngine:
         does not take stays with the Engine.
         """
         return self._containers.log(container.id, container.name, since_time=since, last=last)
+
+    def visit(self, spec: ContainerSpec) -> VisitedContainer:
+        """Create a container for somebody to be attached to; ``close`` it to have it removed."""
+        return VisitedContainer(self._containers, spec)
+
+    def visited(self, labels: Mapping[str, str]) -> list[Container]:
+        """Return the containers that ``visit`` made with these labels."""
+        return self._containers.labelled(labels)
 
     def tail(self, container: Container, *, lines: int) -> list[str]:
         """See ``Runtime.tail``. A container that is gone has none."""
