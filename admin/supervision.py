@@ -78,6 +78,8 @@ def _take_place(settings: Settings, data: Path) -> None:
         "ENCLAVE_ROUTER_HTTP_PORT": (settings.router_host, settings.router_http_port),
         "ENCLAVE_ROUTER_HTTPS_PORT": (settings.router_host, settings.router_https_port),
     }
+    if settings.router_hosts_port:
+        ports["ENCLAVE_ROUTER_HOSTS_PORT"] = ("127.0.0.1", settings.router_hosts_port)
     deadline = time.monotonic() + _PORT_SECONDS
     for option, (host, port) in ports.items():
         while not _is_free(host, port):

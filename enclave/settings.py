@@ -136,6 +136,15 @@ class Settings(BaseSettings):
     router_host: str = Field("127.0.0.1", description="where requests for apps come in")
     router_http_port: int = 8081
     router_https_port: int = 8444
+    router_hosts_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="on 127.0.0.1, tells Caddy which hosts are endpoints; 0: none",
+    )
+    certbot_port: int = Field(
+        0, ge=0, le=65535, description="on 127.0.0.1, where certbot answers challenges; 0: nowhere"
+    )
     router_connections: int = Field(8192, gt=0, description="requests for apps at a time")
     router_idle_seconds: float = Field(
         60.0, gt=0, description="silence of an app, or of its client, before it is cut off"

@@ -24,6 +24,7 @@ UNKNOWN = "unknown"
 _TUNNEL = "1h"  # of silence in a WebSocket
 _OLD_PROCESSES = 50  # that serve on after as many reloads; the oldest is ended then
 _UNFIT = re.compile(r"""['"\\$%,\n]""")
+_CHALLENGE = "{ path_beg /.well-known/acme-challenge/ } !{ ssl_fc }"
 _TEXT = 'content-type "text/plain; charset=utf-8"'
 
 
@@ -106,6 +107,7 @@ def _frame(settings: Settings, hosts_file: str, list_file: str, user: str) -> st
         proxies = "    acl from_proxy always_false\n"
     http = f"{settings.router_host or '*'}:{settings.router_http_port}"
     https = f"{settings.router_host or '*'}:{settings.router_https_port}"
+    challenges = f"    use_backend certbot if {_CHALLENGE}\n" if settings.certbot_port else ""
     default = default_certificate(settings.domain)
     directory = _directory(settings)  # the file of a map is not looked for in the default path
     return f"""\
@@ -154,11 +156,41 @@ frontend apps
     # After a reload an old process does not just drop a connection, on which a request may be
     # coming (close-spread-time): it says that the next answer is the last.
     http-after-response set-header Connection close if {{ stopping }}
+{challenges}\
     use_backend "%[req.fhdr(host),field(1,:),lower,map('{directory}/{hosts_file}',{UNKNOWN})]"
     default_backend {UNKNOWN}
 
 backend {UNKNOWN}
     http-request return status 404 {_TEXT} string "No app has this name.\\n"
+{_hosts_frontend(settings, f"{directory}/{hosts_file}")}\
+{_certbot(settings)}"""
+
+
+def _hosts_frontend(settings: Settings, hosts_file: str) -> str:
+    """Return what tells a Caddy on this machine whether a host is an endpoint (``?domain=HOST``).
+
+    It reads the map that requests are led by, and nothing else: no stranger reaches 127.0.0.1.
+    """
+    if not settings.router_hosts_port:
+        return ""
+    return f"""
+frontend hosts
+    bind 127.0.0.1:{settings.router_hosts_port}
+    acl known "url_param(domain),lower,map('{hosts_file}')" -m found
+    http-request return status 200 {_TEXT} string "An app has this name.\\n" if known
+    http-request return status 404 {_TEXT} string "No app has this name.\\n"
+"""
+
+
+def _certbot(settings: Settings) -> str:
+    """Return where certbot answers the challenges of RFC 8555, 8.3, while it asks for something."""
+    if not settings.certbot_port:
+        return ""
+    return f"""
+backend certbot
+    retries 0
+    http-error status 503 {_TEXT} string "No certificate is being asked for now.\\n"
+    server certbot 127.0.0.1:{settings.certbot_port}
 """
 
 

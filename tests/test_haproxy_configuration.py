@@ -83,9 +83,23 @@ def test_addresses_are_no_part_of_the_structure() -> None:
         rendered(),
         rendered(ROUTE, router_http_port=80),
         rendered(ROUTE, proxies="127.0.0.1"),
+        rendered(ROUTE, router_hosts_port=8082),
+        rendered(ROUTE, certbot_port=8083),
         render(Settings(data=Path("/srv/enclave")), [ROUTE], {7: 16}),
     ],
-    ids=["host", "whitelist", "certificate", "id", "more", "none", "port", "proxy", "slots"],
+    ids=[
+        "host",
+        "whitelist",
+        "certificate",
+        "id",
+        "more",
+        "none",
+        "port",
+        "proxy",
+        "hosts",
+        "certbot",
+        "slots",
+    ],
 )
 def test_all_else_is(changed: Configuration) -> None:
     assert changed.structure != rendered(ROUTE).structure
@@ -113,7 +127,9 @@ class TestFiles:
 
     def test_haproxy_takes_them_without_a_warning(self, data: Path) -> None:
         whitelisted = replace(ROUTE, ip_whitelist=("10.0.0.0/8", "::1"))
-        configuration = rendered(whitelisted, replace(OTHER, certificate_id=None), data=data)
+        ports = {"router_hosts_port": 8082, "certbot_port": 8083}
+        other = replace(OTHER, certificate_id=None)
+        configuration = rendered(whitelisted, other, data=data, **ports)
         ConfigurationFiles(data / "haproxy").write(configuration)
         command = ["haproxy", "-c", "-f", str(data / "haproxy" / MAIN)]
         checked = subprocess.run(command, capture_output=True, text=True, check=True)

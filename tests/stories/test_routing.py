@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 import pytest
 from certificates import chained_certificate, given_certificate, names_of
 from held_app import HeldApp
@@ -14,7 +15,7 @@ from held_app import HeldApp
 from enclave.store import Store
 from testbed.backend import Backend, is_whole
 from testbed.load import Clients, Load
-from testbed.processes import wait_until
+from testbed.processes import free_port, wait_until
 from testbed.routing import Routing
 
 SECONDS = 20
@@ -147,6 +148,34 @@ def test_a_proxy_in_front_is_believed_if_it_is_named(
         assert "x-forwarded-for: 192.0.2.7\r\n" in head
         assert "x-forwarded-proto: https\r\n" in head
         assert routing.get(HOST, **{"X-Forwarded-For": "192.0.2.7, 6.6.6.6"})[0] == 403
+
+
+def test_caddy_can_ask_whose_a_host_is_and_certbot_gets_its_challenges(
+    redis_url: str, app: HeldApp, backends: list[Backend]
+) -> None:
+    a, certbot, _ = backends
+    hosts_port = free_port()
+    settings = {
+        "ENCLAVE_ROUTER_HOSTS_PORT": str(hosts_port),
+        "ENCLAVE_CERTBOT_PORT": str(certbot.target.port),
+    }
+    with Routing(redis_url, settings=settings) as routing:
+        app.want(1, "www.example.com", a.target)
+
+        def status_of(query: str) -> int:
+            url = f"http://127.0.0.1:{hosts_port}/?{query}"
+            return httpx.get(url, timeout=10, trust_env=False).status_code
+
+        assert status_of("domain=www.example.com") == status_of("domain=WWW.example.com") == 200
+        for query in ("", "domain=", "domain=example.com", "domain=e1", "domain=%0a", "domain=."):
+            assert status_of(query) == 404, query
+
+        assert name_of(routing.get("www.example.com")) == "a"
+        for host in ("www.example.com", "not.yet.example.com"):
+            assert name_of(routing.get(host, "/.well-known/acme-challenge/x")) == "b"
+        certbot.__exit__(None, None, None)
+        status, body = routing.get("www.example.com", "/.well-known/acme-challenge/x")
+        assert (status, body) == (503, b"No certificate is being asked for now.\n")
 
 
 class TestCertificates:
