@@ -122,6 +122,31 @@ class TestProvisioning:
         assert platform.log(operation)[-2] == f"INFO: Endpoint provisioned: {host}"
         assert platform.running() == ["web of 1", "worker of 1"]  # nobody was restarted
 
+    def test_another_certificate_waits_for_no_answer(
+        self, routed: Platform, answers: type[Answers]
+    ) -> None:
+        """An app that is sick for a moment does not keep its old certificate for that."""
+        (endpoint,) = routed.state.endpoints
+        before = routed.routes.wanted[endpoint.id]
+        answers.asked.clear()
+        changed = replace(endpoint, certificate_id=5, ip_whitelist=("10.0.0.0/8",))
+        routed.done(OperationType.PROVISION, endpoint=changed)
+        assert answers.asked == []
+        assert routed.state.endpoints == (changed,)
+        assert routed.routes.wanted[endpoint.id] == replace(
+            before, certificate_id=5, ip_whitelist=("10.0.0.0/8",)
+        )
+        assert routed.running() == ["web of 1", "worker of 1"]
+
+    def test_another_port_that_nobody_answers_on_changes_nothing(self, routed: Platform) -> None:
+        (endpoint,) = routed.state.endpoints
+        before = routed.routes.wanted[endpoint.id]
+        operation = routed.ask(OperationType.PROVISION, endpoint=replace(endpoint, port=1))
+        assert "GET / on port 1" in failed(routed, operation)[-2]
+        assert routed.state.endpoints == (endpoint,)
+        assert routed.routes.wanted[endpoint.id] == before
+        assert routed.store.endpoints.endpoint(endpoint.id)[1] is EndpointStatus.PROVISIONED
+
     def test_nothing_that_answers_fails_it(self, platform: Platform) -> None:
         endpoint = platform.endpoint(1)
         log = failed(platform, platform.ask(OperationType.PROVISION, endpoint=endpoint))

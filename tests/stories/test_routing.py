@@ -221,6 +221,21 @@ class TestCertificates:
             answer = b"".join(iter(lambda: client.recv(4096), b"")).decode().lower()
         assert "x-forwarded-proto: https" in answer
 
+    def test_a_new_one_is_served_from_then_on_and_no_request_fails(
+        self, routing: Routing, app: HeldApp, store: Store, backends: list[Backend]
+    ) -> None:
+        target = backends[1].target
+        app.want(2, "www.example.com", target)
+        clients = [Clients(4), Clients(2, fresh=True), Clients(2, path="/?wait=0.2")]
+        with Load(routing.http_port, "www.example.com", clients, is_whole) as load:
+            for at in range(5):
+                names = {"www.example.com", f"v{at}.example.com"}
+                given = store.certificates.add(app.environment_id, *given_certificate(*names))
+                app.want(2, "www.example.com", target, certificate_id=given.id)
+                assert self.names(routing, "www.example.com") == names
+        assert load.tally.failures == []
+        assert load.tally.requests > 100
+
     def test_only_haproxy_can_read_a_key(
         self, routing: Routing, app: HeldApp, store: Store, backends: list[Backend]
     ) -> None:
