@@ -14,12 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
 
+from enclave.certificate import Certificate
 from enclave.errors import Misconfigured
 from enclave.route import Route, Target
 from enclave.settings import Settings
 from router.backends import backend_name
+from router.certificate_list import certificate_list
 
-CERTIFICATES = "certificates"
 UNKNOWN = "unknown"
 _TUNNEL = "1h"  # of silence in a WebSocket
 _OLD_PROCESSES = 50  # that serve on after as many reloads; the oldest is ended then
@@ -39,37 +40,25 @@ class Configuration:
     structure: str
 
 
-def certificate_file(certificate_id: int) -> str:
-    """Return where a given certificate with its chain and key is, from HAProxy's directory."""
-    return f"{CERTIFICATES}/{certificate_id}.pem"
-
-
-def default_certificate(domain: str) -> str:
-    """Return where the installation's own certificate is, from HAProxy's directory."""
-    return f"default-{domain}.pem"
-
-
 def render(
     settings: Settings,
     routes: Sequence[Route],
     slots: Mapping[int, int],
     *,
     certificates: frozenset[int] = frozenset(),
+    own: Sequence[Certificate] = (),
     user: str = "",
 ) -> Configuration:
     """Return the files for these routes, with ``slots[endpoint_id]`` servers each.
 
-    ``certificates`` are the given ones that can be served. ``user``: HAProxy's own, when root
-    starts it.
+    ``certificates`` are those that can be served, ``own`` the installation's, newest first.
+    ``user``: HAProxy's own, when root starts it.
     """
     hosts = "".join(
         f"{host} {backend_name(route.endpoint_id)}\n" for route in routes for host in route.hosts
     )
-    listed = "".join(
-        f"{certificate_file(route.certificate_id)} {' '.join(route.hosts)}\n"
-        for route in routes
-        if route.certificate_id in certificates and route.hosts
-    )
+    servable = [each for each in own if each.id in certificates]
+    listed = certificate_list(settings.domain, routes, certificates, servable)
     hosts_file, list_file = f"hosts-{_digest(hosts)}.map", f"certificates-{_digest(listed)}.list"
     heads = [_head(route) for route in routes]
     frame = _frame(settings, hosts_file, list_file, user)
@@ -108,7 +97,6 @@ def _frame(settings: Settings, hosts_file: str, list_file: str, user: str) -> st
     http = f"{settings.router_host or '*'}:{settings.router_http_port}"
     https = f"{settings.router_host or '*'}:{settings.router_https_port}"
     challenges = f"    use_backend certbot if {_CHALLENGE}\n" if settings.certbot_port else ""
-    default = default_certificate(settings.domain)
     directory = _directory(settings)  # the file of a map is not looked for in the default path
     return f"""\
     default-path config
@@ -139,7 +127,7 @@ defaults
 
 frontend apps
     bind {http}
-    bind {https} ssl crt {default} crt-list {list_file} alpn h2,http/1.1
+    bind {https} ssl crt-list {list_file} alpn h2,http/1.1
 {proxies}\
     http-request set-var(txn.proxied) bool(true) if from_proxy
     acl proxied var(txn.proxied) -m bool

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from api_app import ROOT, ApiApp, create_in, follow
+from api_app import ROOT, UNKNOWN, ApiApp, create_in, follow
 from certificates import given_certificate
 
 from enclave.endpoint import Endpoint
@@ -106,13 +106,25 @@ def test_what_a_certificate_is_not_for(
 def test_another_environments_certificate_is_as_unknown_as_none(world: ApiApp) -> None:
     other = world.store.apps.create_environment("other")
     foreign = world.store.certificates.add(other.id, *given_certificate("www.example.com"))
+    own, _ = world.store.own_certificates.give(*given_certificate("www.example.com"))
     vhosts = world.service()["_links"]["vhosts"]["href"]
     answers = [
         create_in(world.admin, vhosts, certificate=named)
-        for named in (foreign.id, f"{ROOT}/certificates/{foreign.id}", 999, "/x/1", "", "9" * 30)
+        for named in (
+            foreign.id,
+            own.id,
+            f"{ROOT}/certificates/{foreign.id}",
+            999,
+            "/x/1",
+            "",
+            "9" * 30,
+        )
     ]
     assert {answer.status_code for answer in answers} == {422}
     assert len({answer.text for answer in answers}) == 1
+    for path in (f"/certificates/{foreign.id}", f"/certificates/{own.id}", "/certificates/999"):
+        assert world.admin.get(path).json() == UNKNOWN
+    assert world.admin.get("/accounts/0/certificates").json() == UNKNOWN
 
 
 class TestAnother:

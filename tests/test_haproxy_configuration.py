@@ -9,8 +9,9 @@ import pytest
 from enclave.errors import Misconfigured, RouterRefused
 from enclave.route import Route, Target
 from enclave.settings import Settings
+from router.certificate_list import default_certificate
 from router.certificates import self_signed
-from router.configuration import Configuration, default_certificate, render
+from router.configuration import Configuration, render
 from router.files import MAIN, ConfigurationFiles
 
 ROUTE = Route(7, 3, ("app-3.localhost",), (Target("10.64.0.2", 8080),))
@@ -53,6 +54,7 @@ def test_hosts_and_certificates_have_files_that_the_main_one_names() -> None:
         "app-3.localhost e7\nwww.example.com e9\nexample.com e9\n"
     )
     assert configuration.others[certificates] == (
+        "default-localhost.pem *.localhost localhost\n"
         "certificates/5.pem www.example.com example.com\n"
     )
     assert f"map('/srv/enclave/haproxy/{hosts}',unknown)" in configuration.main
@@ -61,7 +63,7 @@ def test_hosts_and_certificates_have_files_that_the_main_one_names() -> None:
 
 def test_a_certificate_that_cannot_be_served_is_not_named() -> None:
     configuration = rendered(replace(OTHER, certificate_id=6))
-    assert list(configuration.others.values())[1] == ""
+    assert "certificates/" not in list(configuration.others.values())[1]
 
 
 def test_addresses_are_no_part_of_the_structure() -> None:

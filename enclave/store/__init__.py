@@ -21,6 +21,7 @@ from enclave.store.images import Images
 from enclave.store.leases import Leases
 from enclave.store.logs import Logs
 from enclave.store.operations import Operations
+from enclave.store.own_certificates import OwnCertificates
 from enclave.store.people import People
 from enclave.store.pushes import Pushes
 from enclave.store.repacks import Repacks
@@ -51,6 +52,7 @@ class Store:
         self.helper_credentials = HelperCredentials(self.database, sealer)
         self.routes = Routes(self.database)
         self.certificates = Certificates(self.database, sealer)
+        self.own_certificates = OwnCertificates(self.certificates, self.routes)
         self.service_ids = ServiceIds(self.database)
         self.endpoints = Endpoints(self.database, domain)
         self.calls = Calls(self.database)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from enclave.certificate import Certificate, KeyPair, now, read_certificate, record_of
 from enclave.clock import now_iso
 from enclave.codec import decode, encode
@@ -50,7 +52,11 @@ class Certificates:
         """Return the environment's certificates, oldest first."""
         with unavailable_when_lost():
             ids = self._redis.smembers(keys.environment_certificates(environment_id))
-        return [self.certificate(each) for each in sorted(map(int, ids))]
+        found = []
+        for each in sorted(map(int, ids)):
+            with suppress(NotFound):  # it was removed meanwhile
+                found.append(self.certificate(each))
+        return found
 
     def remove(self, certificate: Certificate) -> None:
         """Forget a certificate. The caller has seen to it that no route names it."""

@@ -82,7 +82,7 @@ def environment_apps(environment_id: int) -> str:
 
 
 def environment_certificates(environment_id: int) -> str:
-    """Set of certificate ids."""
+    """Set of certificate ids; environment 0 is the installation itself."""
     return f"{_ROOT}:environment:{environment_id}:certificates"
 
 
