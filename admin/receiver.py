@@ -64,6 +64,7 @@ async def _serve(settings: Settings, store: Store) -> None:
         uvicorn.Config(
             _either(git, create_api(store, settings, attendants, portal_host_key=rsa_line(keys))),
             http=guarded_http(places, settings),
+            ws="none",  # else uvicorn speaks it as soon as a library for it is there
             log_level="warning",
             proxy_headers=bool(settings.proxies),
             forwarded_allow_ips=settings.proxies,
