@@ -48,14 +48,18 @@ class Caddy:
         """The certificate (PEM) that vouches for all it signs."""
         return self._directory / "pki" / "authorities" / "local" / "root.crt"
 
-    def get(self, host: str, path: str = "/", **headers: str) -> tuple[int, str]:
-        """Ask for a path of a host over HTTPS; return status and body.
+    def get(
+        self, host: str, path: str = "/", *, source: str = "127.0.0.1", **headers: str
+    ) -> tuple[int, str]:
+        """Ask for a path of a host over HTTPS, from an address; return status and body.
 
         Raises ``ssl.SSLError`` when it shows no certificate for that host.
         """
         connection = http.client.HTTPConnection("127.0.0.1", self.https_port, timeout=_SECONDS)
         context = ssl.create_default_context(cafile=str(self.root))
-        plain = socket.create_connection(("127.0.0.1", self.https_port), timeout=_SECONDS)
+        plain = socket.create_connection(
+            ("127.0.0.1", self.https_port), timeout=_SECONDS, source_address=(source, 0)
+        )
         try:
             connection.sock = context.wrap_socket(plain, server_hostname=host)
             connection.request("GET", path, headers={"Host": host, **headers})

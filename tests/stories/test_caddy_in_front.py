@@ -16,6 +16,7 @@ from testbed.registry import PrivateRegistry
 
 API = "enclave.example.com"
 OWN = "www.example.com"
+CLIENT = "127.0.0.2"
 
 
 @pytest.fixture
@@ -35,13 +36,22 @@ def test_each_endpoint_gets_a_certificate_and_nobody_else(
     app = App.create("shop", admin_of(platform, "ann@example.com"), registry, platform)
     assert app.deploy_image(images.web("1")).returncode == 0
     create = ("endpoints:https:create", "--app", "shop", "cmd")
-    for name in (["--default-domain"], ["--domain", OWN, "--ip-whitelist", "192.0.2.0/24"]):
+    for name in (["--default-domain"], ["--domain", OWN, "--ip-whitelist", CLIENT]):
         created = app.owner.aptible(*create, *name)
         assert created.returncode == 0, created.stdout + created.stderr
     host = f"app-{platform.app_id(app.name)}.localhost"
 
     with Caddy(platform.environment) as caddy:
-        assert caddy.get(API, "/healthz")[0] == 200
+        address = f"{API}:{caddy.https_port}"
+        remote = f"https://anyone:{app.owner.token()}@{address}/{app.name}.git"
+        repository = app.owner.repository(app.name, remote=remote)
+        repository.commit(Procfile="cmd: exec serve\n")
+        found = f"http.curloptResolve={address}:127.0.0.1"
+        trust = f"http.sslCAInfo={caddy.root}"
+        pushed = repository.git("-c", found, "-c", trust, "push", "aptible", "master")
+        assert pushed.returncode == 0, pushed.stderr
+        assert "remote: INFO: Deploy succeeded." in pushed.stderr
+
         assert caddy.get(host) == (200, "web 1\n")
         redirect = httpx.get(
             f"http://127.0.0.1:{caddy.http_port}/", headers={"Host": host}, trust_env=False
@@ -50,17 +60,18 @@ def test_each_endpoint_gets_a_certificate_and_nobody_else(
 
         # What a client says of itself counts for nothing, and the whitelist sees the client.
         lies = {
-            "X-Forwarded-For": "192.0.2.1",
+            "X-Forwarded-For": CLIENT,
             "X-Forwarded-Proto": "http",
             "X-Forwarded-Port": "80",
         }
-        told = caddy.get(host, "/cgi-bin/env", **lies)[1].splitlines()
+        told = caddy.get(host, "/cgi-bin/env", source="127.0.0.3", **lies)[1].splitlines()
         assert [line for line in sorted(told) if line.startswith("HTTP_X_FORWARDED")] == [
-            "HTTP_X_FORWARDED_FOR=127.0.0.1",
+            "HTTP_X_FORWARDED_FOR=127.0.0.3",
             f"HTTP_X_FORWARDED_HOST={host}",
             "HTTP_X_FORWARDED_PORT=443",
             "HTTP_X_FORWARDED_PROTO=https",
         ]
+        assert caddy.get(OWN, source=CLIENT)[0] == 200
         assert caddy.get(OWN, **lies)[0] == 403
 
         for unknown in ("app-99.localhost", "localhost", "shop.example.com", "example.com"):
