@@ -50,7 +50,9 @@ class _NewVhost(BaseModel):
             )
         if self.acme:
             raise InvalidEndpoint(
-                "Managed TLS is not available here: give --certificate-file and --private-key-file."
+                "Managed TLS is nothing an endpoint asks for here: leave it out where the operator "
+                "has certificates got automatically; else give --certificate-file and "
+                "--private-key-file."
             )
 
 

@@ -93,6 +93,27 @@ class TestWhoAnswers:
         assert answer.split(b" ")[1] in (b"400", b"404"), answer
         assert backends[0].requests == 0
 
+    def test_a_body_whose_length_could_be_read_in_two_ways_reaches_no_app(
+        self, routing: Routing, app: HeldApp, backends: list[Backend]
+    ) -> None:
+        app.want(1, HOST, backends[0].target)
+        for field in (
+            "Transfer-Encoding: xchunked",
+            "Transfer-Encoding: chunked, identity",
+            "Transfer-Encoding: \x0bchunked",
+            "Transfer-Encoding : chunked",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity",
+            "Content-Length: +3",
+            "Content-Length:",
+            "X: a\rContent-Length: 3",
+        ):
+            head = f"POST / HTTP/1.1\r\nHost: {HOST}\r\n{field}\r\n\r\n0\r\n\r\n"
+            with socket.create_connection(("127.0.0.1", routing.http_port), timeout=10) as client:
+                client.sendall(head.encode())
+                answer = client.recv(4096)
+            assert answer.startswith(b"HTTP/1.1 400 "), (field, answer)
+        assert backends[0].requests == 0
+
     def test_an_endpoint_without_a_container_says_so(self, routing: Routing, app: HeldApp) -> None:
         app.want(1, HOST)
         status, body = routing.get(HOST)
