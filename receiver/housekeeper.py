@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-import time
-
 from rq import Queue, Worker
 from rq.serializers import JSONSerializer
 
 import receiver.repacking  # noqa: F401 -- imported before the fork, so that a job starts at once
-from enclave.errors import StoreUnavailable
 from enclave.settings import Settings
 from enclave.store import open_store
 from enclave.store.database import connection_of_worker
-from enclave.store.repacks import REPACKS_QUEUE, Repacks
-
-logger = logging.getLogger(__name__)
-
-_STORE_PAUSE = 1.0
+from enclave.store.patience import until_taken
+from enclave.store.repacks import REPACKS_QUEUE
 
 
 def run_housekeeper(settings: Settings) -> None:
@@ -25,22 +18,8 @@ def run_housekeeper(settings: Settings) -> None:
 
     A store that takes no word of ours any more ends it, too: RQ's worker does not outlive that.
     """
-    _await_store(open_store(settings).repacks)
+    until_taken(open_store(settings).repacks.attend)
     connection = connection_of_worker(settings.resolved_redis_url)
     queue = Queue(REPACKS_QUEUE, connection=connection, serializer=JSONSerializer)
     worker = Worker([queue], connection=connection, serializer=JSONSerializer)
     worker.work(logging_level="WARNING", with_scheduler=False)
-
-
-def _await_store(repacks: Repacks) -> None:
-    """Return as soon as the store takes a word of ours.
-
-    Who ended instead would be started again, after a pause that grows every time.
-    """
-    while True:
-        try:
-            repacks.attend()
-            return
-        except StoreUnavailable as error:
-            logger.warning("waiting for the store: %s", error)
-            time.sleep(_STORE_PAUSE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import signal
-import time
 
 from redis.exceptions import RedisError
 from rq import Queue, Worker
@@ -16,6 +15,7 @@ from enclave.errors import StoreUnavailable
 from enclave.settings import Settings
 from enclave.store import open_store
 from enclave.store.database import connection_of_worker
+from enclave.store.patience import until_taken
 from enclave.store.wakeups import JOB, QUEUE_NAME, Wakeups
 from worker.job import SHUTDOWN  # imported before the fork, so that a work horse starts at once
 
@@ -24,8 +24,6 @@ logger = logging.getLogger(__name__)
 SWEEP_SECONDS = 300
 """Between two looks at the whole Engine."""
 
-_STORE_PAUSE = 1.0
-
 
 def run_worker(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT.
@@ -33,7 +31,7 @@ def run_worker(settings: Settings) -> None:
     The operation that runs then is finished first, or handed back if it has begun nothing.
     """
     wakeups = open_store(settings).wakeups
-    _ask_for_sweep(wakeups)
+    until_taken(lambda: wakeups.ask_for_sweep(rest_seconds=SWEEP_SECONDS, at_once=True))
     connection = connection_of_worker(settings.resolved_redis_url)
     queue = Queue(QUEUE_NAME, connection=connection, serializer=JSONSerializer)
     rq_worker = _Worker(
@@ -43,20 +41,6 @@ def run_worker(settings: Settings) -> None:
         work_horse_killed_handler=lambda job, *_: _look_again(wakeups, job),
     )
     rq_worker.work(logging_level="WARNING", with_scheduler=False)
-
-
-def _ask_for_sweep(wakeups: Wakeups) -> None:
-    """Have the Engine looked at, as soon as the store takes a word of ours.
-
-    Who ended instead would be started again, after a pause that grows every time.
-    """
-    while True:
-        try:
-            wakeups.ask_for_sweep(rest_seconds=SWEEP_SECONDS, at_once=True)
-            return
-        except StoreUnavailable as error:
-            logger.warning("waiting for the store: %s", error)
-            time.sleep(_STORE_PAUSE)
 
 
 def _look_again(wakeups: Wakeups, job: Job) -> None:
