@@ -13,7 +13,7 @@ from api.operation_body import OperationBody
 from api.operation_requests import Asked, read_operation
 from enclave.app import App
 from enclave.errors import Conflict, InvalidInput
-from enclave.operation import ZERO_ID, Operation, OperationRequest, Source
+from enclave.operation import Operation, OperationRequest
 from enclave.people import Role
 
 router = APIRouter(tags=["operations"])
@@ -106,7 +106,7 @@ def render_operation(caller: Call, app: App, operation: Operation) -> Resource:
         "type": request.type,
         "status": operation.status,
         "cancelled": operation.cancelled,
-        "git_ref": _git_ref(operation),
+        "git_ref": request.git_ref,
         "created_at": operation.created_at,
         "updated_at": updated_at(operation),
         "user_email": request.user_email,
@@ -134,13 +134,3 @@ def _resource(caller: Call, request: OperationRequest) -> list[object]:
         number = caller.store.service_ids.number(request.app_id, request.process_type)
         return ["services", number]
     return ["apps", request.app_id]
-
-
-def _git_ref(operation: Operation) -> str | None:
-    match operation.request.source:
-        case Source.KEEP:
-            return None
-        case Source.DETACH:
-            return ZERO_ID
-        case Source.COMMIT:
-            return operation.request.pushed.commit if operation.request.pushed else None

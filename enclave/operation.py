@@ -98,6 +98,17 @@ class OperationRequest:
     endpoint: Endpoint | None = None
     process_type: str | None = None
 
+    @property
+    def git_ref(self) -> str | None:
+        """The commit that was named, zeros where git is left, None where it stays as it is."""
+        match self.source:
+            case Source.KEEP:
+                return None
+            case Source.DETACH:
+                return ZERO_ID
+            case Source.COMMIT:
+                return self.pushed.commit if self.pushed else None
+
 
 @dataclass(frozen=True, slots=True)
 class Operation:
