@@ -14,6 +14,7 @@ EnclaveError
 │   ├── InvalidCommand              a command that shell rules cannot split
 │   ├── InvalidRoute                a host, an address or a network of an endpoint
 │   ├── InvalidCertificate          a certificate or key that could not be served
+│   ├── InvalidWebhook              an address or a secret that no webhook can have
 │   ├── UnknownCommitish            no such branch, tag or commit was pushed
 │   ├── AmbiguousCommitish
 │   ├── NothingToDeploy             neither image nor git (SPEC 3.7)
@@ -37,6 +38,7 @@ EnclaveError
 │   ├── StepTimedOut
 │   ├── OperationCancelled
 │   └── OperationOverdue            the operation as a whole passed its deadline
+├── NotSent                         a webhook's receiver was not reached, or did not answer
 ├── HandedBack                      the worker is being stopped: another one runs the operation
 ├── LeaseLost                       another worker holds this app now; this one must stop
 ├── StoreUnavailable                Redis did not answer: what was sent may or may not hold
@@ -151,6 +153,10 @@ class InvalidRoute(InvalidInput):
 
 class InvalidCertificate(InvalidInput):
     """A given certificate, its chain or its key cannot be served."""
+
+
+class InvalidWebhook(InvalidInput):
+    """A URL or a secret that no webhook can have, or one webhook too many."""
 
 
 class UnknownCommitish(InvalidInput):
@@ -283,6 +289,12 @@ class OperationCancelled(OperationFailed):
 
 class OperationOverdue(OperationFailed):
     """The operation as a whole passed its deadline; the message names its slowest step."""
+
+
+class NotSent(EnclaveError):
+    """One try to tell a webhook something failed; its owner reads why. Tried again later."""
+
+    code = "not_sent"
 
 
 class HandedBack(EnclaveError):

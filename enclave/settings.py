@@ -7,10 +7,11 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from enclave.errors import Misconfigured
+from enclave.webhook_networks import Networks
 
 _ENGINE = "unix:///var/run/docker.sock"
 _LEAST_OBJECT = 16 << 20  # bytes: git's own buffers have room within the limit
@@ -153,7 +154,23 @@ class Settings(BaseSettings):
         60.0, ge=0, description="for requests to a container that is replaced to end by themselves"
     )
 
+    webhook_networks: str = Field(
+        "", description="not public, but webhooks may reach them (CIDR), comma between"
+    )
+    couriers: int = Field(2, ge=1, le=64, description="webhooks at a time that are told something")
+
     token_seconds: int = Field(7 * 24 * 3600, description="a token's life when none is asked for")
+
+    @field_validator("webhook_networks")
+    @classmethod
+    def _networks(cls, text: str) -> str:
+        Networks.read(text)
+        return text
+
+    @property
+    def webhook_exceptions(self) -> Networks:
+        """What is not public, and webhooks may reach all the same."""
+        return Networks.read(self.webhook_networks)
 
     @property
     def resolved_redis_url(self) -> str:

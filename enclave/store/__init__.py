@@ -13,6 +13,7 @@ from enclave.store.apps import Apps
 from enclave.store.calls import Calls
 from enclave.store.certificates import Certificates
 from enclave.store.database import Database, unavailable_when_lost
+from enclave.store.deliveries import Deliveries
 from enclave.store.due import Due
 from enclave.store.endpoints import Endpoints
 from enclave.store.followers import Followers
@@ -29,6 +30,7 @@ from enclave.store.routes import Routes
 from enclave.store.services import ServiceIds
 from enclave.store.visits import Visits
 from enclave.store.wakeups import Wakeups
+from enclave.store.webhooks import Webhooks
 
 
 class Store:
@@ -43,8 +45,11 @@ class Store:
         self.apps = Apps(self.database, sealer)
         self.wakeups = Wakeups(self.database)
         self.due = Due(self.database)
-        self.operations = Operations(self.database, sealer, self.wakeups, logs_kept=logs_kept)
-        self.leases = Leases(self.database, sealer, self.wakeups, logs_kept=logs_kept)
+        self.deliveries = Deliveries(self.database)
+        self.webhooks = Webhooks(self.database, sealer)
+        ends = (self.database, sealer, self.wakeups, self.deliveries)
+        self.operations = Operations(*ends, logs_kept=logs_kept)
+        self.leases = Leases(*ends, logs_kept=logs_kept)
         self.pushes = Pushes(self.database, self.operations, self.wakeups)
         self.logs = Logs(self.database)
         self.repacks = Repacks(self.database)

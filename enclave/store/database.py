@@ -35,9 +35,12 @@ _ATTEMPTS = (
 
 _UNNAMED = None  # else redis-py reads its own package's metadata at each connection (2 ms)
 
-_TAKES_IN = frozenset({"accept_push", "submit"})
+_TAKES_IN = frozenset({"accept_push", "create_webhook", "submit"})
 _READS = frozenset({"view"})
-_OF_NO_APP = frozenset({"hold_image", "remove_key", "stop_listening"})
+_ALONE = frozenset({"create_webhook", "hold_image", "remove_key", "stop_listening"})
+_OF_A_WEBHOOK = frozenset(
+    {"change_webhook", "remove_webhook", "settle_delivery", "take_delivery", "wake_webhook"}
+)
 
 Word = str | bytes | int
 
@@ -148,7 +151,8 @@ def _source(script: str) -> str:
     folder = files("enclave.store") / "scripts"
     flags = "" if script in _TAKES_IN else " flags=allow-oom"
     flags += ",no-writes" if script in _READS else ""
-    parts = (script,) if script in _OF_NO_APP else ("prelude", script)
+    before = ("commands", "webhook" if script in _OF_A_WEBHOOK else "prelude")
+    parts = (script,) if script in _ALONE else (*before, script)
     texts = [(folder / f"{name}.lua").read_text("utf-8") for name in parts]
     return "\n".join([f"#!lua{flags}", *texts])
 

@@ -16,6 +16,7 @@ UNTIDY = f"{_ROOT}:untidy"  # hash: app id -> fence under which containers may h
 DEPROVISIONED = f"{_ROOT}:deprovisioned"
 """Set of ids of apps that are gone, and whose repositories are still to be removed."""
 HOUSEKEEPER = f"{_ROOT}:housekeeper"  # string that expires: a housekeeper has just begun
+COURIER = f"{_ROOT}:courier"  # string that expires: a courier has just begun
 EXPIRED_RELEASES = f"{_ROOT}:expired-releases"
 """Sorted set: app id -> number up to which the app's releases keep no image."""
 CALLS = f"{_ROOT}:calls"
@@ -28,11 +29,14 @@ ROUTE_REVISIONS = f"{_ROOT}:routes:revisions"
 ROUTE_HOSTS = f"{_ROOT}:routes:hosts"  # hash: host -> endpoint id that has it
 ROUTES_APPLIED = f"{_ROOT}:routes:applied"  # string: the revision HAProxy agrees with
 ROUTES_DRAINING = f"{_ROOT}:routes:draining"  # set of endpoint ids of which something drains
+WEBHOOKS_DUE = f"{_ROOT}:webhooks:due"
+"""Sorted set: webhook id -> time (ms) when someone must have looked at its deliveries. Also the
+channel on which receivers hear that one comes earlier."""
 
 
 def counter(kind: str) -> str:
-    """String: the last id given to a user, key, environment, app, service, operation or
-    certificate; the last revision of the routes."""
+    """String: the last id given to a user, key, environment, app, service, operation, certificate,
+    webhook or delivery; the last revision of the routes."""
     return f"{_ROOT}:last:{kind}"
 
 
@@ -219,6 +223,46 @@ def operation_control(operation_id: int) -> str:
 def push(push_id: str) -> str:
     """String that expires: the outcome of a push's transaction, so that asking again is safe."""
     return f"{_ROOT}:push:{push_id}"
+
+
+def app_webhooks(app_id: int) -> str:
+    """Hash: webhook id -> ``1``, or ``0`` while it is not active."""
+    return f"{_ROOT}:app:{app_id}:webhooks"
+
+
+def webhook(webhook_id: int) -> str:
+    """Hash: app, created_at, sealed (its URL), secret (sealed)."""
+    return f"{webhook_prefix()}{webhook_id}"
+
+
+def webhook_pending(webhook_id: int) -> str:
+    """Sorted set: id of a delivery that has not ended -> time (ms) of its next try."""
+    return f"{webhook(webhook_id)}:pending"
+
+
+def webhook_ended(webhook_id: int) -> str:
+    """List of the ended deliveries that are kept, oldest first."""
+    return f"{webhook(webhook_id)}:ended"
+
+
+def webhook_lease(webhook_id: int) -> str:
+    """Hash: holder (token), delivery, expires (ms) of the try that is under way."""
+    return f"{webhook(webhook_id)}:lease"
+
+
+def webhook_prefix() -> str:
+    """What stands before a webhook's id in its keys."""
+    return f"{_ROOT}:webhook:"
+
+
+def delivery(delivery_id: int) -> str:
+    """Hash: webhook, operation, status, attempts, times, code, error."""
+    return f"{delivery_prefix()}{delivery_id}"
+
+
+def delivery_prefix() -> str:
+    """What stands before a delivery's id in its key."""
+    return f"{_ROOT}:delivery:"
 
 
 def repack_asked(app_id: int) -> str:

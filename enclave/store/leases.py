@@ -20,9 +20,12 @@ from enclave.release import Release
 from enclave.sealing import Sealer
 from enclave.store import keys
 from enclave.store.database import Database, Word, app_keys, unavailable_when_lost
+from enclave.store.deliveries import Deliveries
+from enclave.store.jobs import END_OF_WORDS
 from enclave.store.wakeups import Wakeups
 
 _CANCELLED_FIRST = 2
+_WAKEUP_WORDS = 4  # their place in finish.lua's ARGV
 TIDYING = 0
 """Stands for an operation's id in a lease that was taken to remove containers."""
 
@@ -88,10 +91,16 @@ class Leases:
     """Take, renew, and give back in one of three ways: ``finish``, ``hand_back``, ``release``."""
 
     def __init__(
-        self, database: Database, sealer: Sealer, wakeups: Wakeups, *, logs_kept: int
+        self,
+        database: Database,
+        sealer: Sealer,
+        wakeups: Wakeups,
+        deliveries: Deliveries,
+        *,
+        logs_kept: int,
     ) -> None:
         self._database, self._sealer, self._wakeups = database, sealer, wakeups
-        self._logs_kept = logs_kept
+        self._deliveries, self._logs_kept = deliveries, logs_kept
 
     def take(self, app_id: int, *, holder: str, seconds: float) -> Lease | None:
         """Take the app's lease for its next operation, which is running from now on.
@@ -129,7 +138,8 @@ class Leases:
             return self._database.redis.hget(keys.operation(operation_id), "point") or ""
 
     def finish(self, lease: Lease, ending: Ending) -> None:
-        """Record the outcome, move the reserved refs, free the lease, wake the next (DESIGN 4).
+        """Record the outcome, move the reserved refs, free the lease, wake the next, tell the app's
+        webhooks (DESIGN 4).
 
         A success also writes the app's state, secrets and release: it is the point of no return.
         Raises ``LeaseLost``; and ``OperationCancelled`` if a cancel came before the success, which
@@ -145,6 +155,8 @@ class Leases:
                 app += ["status", AppStatus.DEPROVISIONED.value]
             elif not ending.stays_pending:
                 app += ["status", AppStatus.PROVISIONED.value]
+        words = [*self._wakeups.words(lease.app_id), END_OF_WORDS]
+        webhooks = self._deliveries.announcement(lease.app_id, _WAKEUP_WORDS + len(words))
         payload = {
             "fence": lease.fence,
             "status": ending.status.value,
@@ -167,6 +179,7 @@ class Leases:
             "deprovisions": ending.deprovisions,
             "environment": keys.environment_prefix(),
             "deprovisioned": keys.DEPROVISIONED,
+            "webhooks": webhooks.table,
         }
         held = self._database.run(
             "finish",
@@ -175,12 +188,7 @@ class Leases:
                 keys.operation(lease.operation_id),
                 keys.operation_log(lease.operation_id),
             ],
-            [
-                lease.app_id,
-                lease.operation_id,
-                json.dumps(payload),
-                *self._wakeups.words(lease.app_id),
-            ],
+            [lease.app_id, lease.operation_id, json.dumps(payload), *words, *webhooks.words],
         )
         if held == _CANCELLED_FIRST:
             raise OperationCancelled("Cancelled.")

@@ -15,9 +15,11 @@ from enclave.people import User
 from enclave.sealing import Sealer
 from enclave.store import keys
 from enclave.store.database import BLOCK_SECONDS, Database, app_keys, unavailable_when_lost
+from enclave.store.deliveries import Deliveries
 from enclave.store.wakeups import Wakeups
 
 _CONTROL_SECONDS = 60
+_WEBHOOK_WORDS = 8  # their place in cancel.lua's ARGV
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,19 @@ class Operations:
     """The queue of every app, and what waits in it."""
 
     def __init__(
-        self, database: Database, sealer: Sealer, wakeups: Wakeups, *, logs_kept: int
+        self,
+        database: Database,
+        sealer: Sealer,
+        wakeups: Wakeups,
+        deliveries: Deliveries,
+        *,
+        logs_kept: int,
     ) -> None:
         self._database = database
         self._redis = database.redis
         self._sealer = sealer
         self._wakeups = wakeups
+        self._deliveries = deliveries
         self._logs_kept = logs_kept
 
     def fields(self, request: OperationRequest, changes: Changes | None = None) -> list[str]:
@@ -156,6 +165,7 @@ class Operations:
     def cancel(self, operation: Operation, *, by: User) -> str:
         """Cancel it; returns ``cancelled`` (it waited), ``cancelling`` (it runs) or ``ended``."""
         app_id, operation_id = operation.request.app_id, operation.id
+        webhooks = self._deliveries.announcement(app_id, _WEBHOOK_WORDS)
         answer = self._database.run(
             "cancel",
             [
@@ -167,6 +177,7 @@ class Operations:
             [
                 *(app_id, operation_id, now_iso(), f"Cancelled by {by.email}."),
                 *(keys.operation_prefix(), self._logs_kept),
+                *(json.dumps(webhooks.table), *webhooks.words),
             ],
         )
         return str(answer)

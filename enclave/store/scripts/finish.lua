@@ -1,9 +1,11 @@
 -- The end of an operation: outcome, app, release and refs at once, the lease freed, the next woken.
--- KEYS[14] the operation, KEYS[15] its log. ARGV: app id, operation id, payload (JSON), wake-up words.
+-- KEYS[14] the operation, KEYS[15] its log. ARGV: app id, operation id, payload (JSON), wake-up words,
+-- 0, those of the webhooks.
 -- payload: fence, status, message, line (the log's last), cancelled, ended_at, app (flat fields),
 -- release (JSON or ""), number, untidy (containers may be left to remove), prefix (of operations'
--- keys), logs (how many are kept). Returns 1; 0 when the lease is lost; 2 when the operation was
--- cancelled before this success, which then did not happen. Asked again after a lost answer: 1.
+-- keys), logs (how many are kept), webhooks (see tell_webhooks).
+-- Returns 1; 0 when the lease is lost; 2 when the operation was cancelled before this success, which
+-- then did not happen. Asked again after a lost answer: 1.
 -- deprovisions: the app's handle is free, its refs and releases are gone, its repository is to go.
 local OPERATION, LOG = KEYS[14], KEYS[15]
 local app_id, operation = ARGV[1], ARGV[2]
@@ -24,7 +26,7 @@ if payload.status == 'succeeded' then
 end
 local cancelled = redis.call('HGET', OPERATION, 'cancelled') == '1' and '1' or payload.cancelled
 close_operation(operation, OPERATION, LOG, payload.status, payload.message, payload.line,
-  cancelled, payload.ended_at, payload.prefix, payload.logs)
+  cancelled, payload.ended_at, payload.prefix, payload.logs, payload.webhooks)
 redis.call('HSET', OPERATION, 'fence', payload.fence)
 redis.call('LPOP', QUEUE)
 -- A note of somebody else's stays: what it is about may not be among what this release replaced.

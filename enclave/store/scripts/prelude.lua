@@ -1,16 +1,10 @@
--- Shared by every script about one app. KEYS[1..13] are the app's keys in the order of
--- enclave/store/database.py (app_keys). Scripts run alone, whole, and are written to the append-only
+-- Shared by every script about one app, after commands.lua. KEYS[1..13] are the app's keys in the
+-- order of enclave/store/database.py (app_keys). Scripts run alone, whole, and are written to the append-only
 -- file as one transaction.
 local REFS, CONFIGS, DIRECTORIES, RESERVATIONS = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local QUEUE, LEASE, FENCE, APP, OPERATIONS, RELEASES, DUE, UNTIDY, KEPT_LOGS =
   KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12], KEYS[13]
 local ZERO = string.rep('0', 40)
-local WAKE_MS = 10000  -- a wake-up that nobody answered for so long is repeated by the reconciler
-
-local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
 
 -- Have somebody look at the app's queue in `after` milliseconds; reconcilers that sleep are told.
 local function look_again(app_id, after)
@@ -18,14 +12,9 @@ local function look_again(app_id, after)
   redis.call('PUBLISH', DUE, app_id)
 end
 
--- Run RQ's own commands, flattened in ARGV from `first`: count of words, words, count of words, …
+-- Wake a worker by the commands in ARGV from `first`.
 local function wake(app_id, first)
-  local at = first
-  while at <= #ARGV do
-    local words = tonumber(ARGV[at])
-    redis.call(unpack(ARGV, at + 1, at + words))
-    at = at + words + 1
-  end
+  run_commands(first)
   look_again(app_id, WAKE_MS)
 end
 
@@ -138,9 +127,32 @@ local function end_endpoint(payload, key, id, status, host)
   redis.call('SREM', payload.app_endpoints, id)
 end
 
--- The end of an operation, however it ended: its refs are free, its log is closed with `line`.
+-- Have each active webhook of the app told of an operation's end: a delivery, and its wake-up. One
+-- that was created after `wakeups` were made, which has none there, is looked at at once.
+-- webhooks: of_app, prefix, deliveries, due (keys), counter, wakeups (webhook id -> first in ARGV).
+local function tell_webhooks(webhooks, operation, ended_at)
+  local of_app = redis.call('HGETALL', webhooks.of_app)
+  for at = 1, #of_app, 2 do
+    local id, active = of_app[at], of_app[at + 1]
+    if active == '1' then
+      local delivery = redis.call('INCR', webhooks.counter)
+      redis.call('HSET', webhooks.deliveries .. delivery, 'webhook', id, 'operation', operation,
+        'status', 'pending', 'attempts', '0', 'created_at', ended_at)
+      local pending, first = webhooks.prefix .. id .. ':pending', webhooks.wakeups[id]
+      local woken = redis.call('ZCOUNT', pending, '-inf', now_ms()) > 0
+      redis.call('ZADD', pending, now_ms(), delivery)
+      if first and not woken then run_commands(first) end
+      local look = now_ms() + (first and WAKE_MS or 0)
+      redis.call('ZADD', webhooks.due, 'LT', look, id)
+      redis.call('PUBLISH', webhooks.due, id)
+    end
+  end
+end
+
+-- The end of an operation, however it ended: its refs are free, its log is closed with `line`, the
+-- app's webhooks are told.
 local function close_operation(operation, operation_key, log, status, message, line, cancelled,
-                               ended_at, prefix, most_logs)
+                               ended_at, prefix, most_logs, webhooks)
   for _, update in ipairs(cjson.decode(redis.call('HGET', operation_key, 'refs'))) do
     unreserve(update.ref, operation)
   end
@@ -151,6 +163,7 @@ local function close_operation(operation, operation_key, log, status, message, l
   if line ~= '' then redis.call('XADD', log, '*', 'line', line) end
   redis.call('XADD', log, '*', 'end', status)
   keep_logs(operation, prefix, most_logs)
+  tell_webhooks(webhooks, operation, ended_at)
 end
 
 -- Store an operation at the end of the app's queue; wake a worker if the app was idle. If it was
