@@ -111,6 +111,14 @@ def housekeeper() -> None:
 
 
 @main.command()
+def courier() -> None:
+    """Tell webhooks of the ends of operations."""
+    from courier.main import run_courier
+
+    run_courier(settings())
+
+
+@main.command()
 def router() -> None:
     """Keep HAProxy on this machine as the apps' endpoints want it."""
     from router.main import run_router

@@ -23,6 +23,7 @@ from receiver.listening import listen
 from receiver.places import Places
 from receiver.portal import Portal
 from receiver.reconciler import reconcile_forever
+from receiver.reminders import remind_forever
 from receiver.ssh import GitOverSSH
 from receiver.ssh_host_keys import host_keys, rsa_line
 
@@ -58,7 +59,10 @@ async def _serve(settings: Settings, store: Store) -> None:
     keys = host_keys(settings.data)
     ssh = await GitOverSSH(store, settings, conversations, places).start(keys)
     portal = await Portal(store, settings, attendants, places).start(keys)
-    reconciler = asyncio.create_task(reconcile_forever(store, settings))
+    watchers = [
+        asyncio.create_task(reconcile_forever(store, settings)),
+        asyncio.create_task(remind_forever(store)),
+    ]
     git = GitOverHTTP(store, settings, conversations, places)
     server = uvicorn.Server(
         uvicorn.Config(
@@ -75,9 +79,10 @@ async def _serve(settings: Settings, store: Store) -> None:
     try:
         await server.serve(sockets=[listen(settings.http_host, settings.http_port)])
     finally:
-        reconciler.cancel()
-        with suppress(asyncio.CancelledError):
-            await reconciler
+        for watcher in watchers:
+            watcher.cancel()
+            with suppress(asyncio.CancelledError):
+                await watcher
         ssh.close()
         portal.close()
         attendants.close()

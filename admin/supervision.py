@@ -25,6 +25,7 @@ from enclave.settings import Settings
 
 _LOG_BYTES = 10 << 20
 _LOCK = "up.lock"
+_COURIER_STOP_SECONDS = 15  # a delivery that is tried has ten
 _PORT_SECONDS = 5.0
 _PAUSE = 0.1
 _SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"  # where HAProxy is, and not every user looks
@@ -148,6 +149,12 @@ def supervisor_configuration(settings: Settings, data: Path) -> str:
     config["program:housekeeper"] = {
         **_program([*ours, "housekeeper"], data, "housekeeper", priority=30),
         "stopwaitsecs": str(math.ceil(settings.worker_stop_seconds)),
+    }
+    config["program:courier"] = {
+        **_program([*ours, "courier"], data, "courier-%(process_num)d", priority=30),
+        "process_name": "courier-%(process_num)d",
+        "numprocs": str(settings.couriers),
+        "stopwaitsecs": str(_COURIER_STOP_SECONDS),
     }
     config["program:attendant"] = _program([*ours, "attendant"], data, "attendant", priority=30)
     config["program:worker"] = {

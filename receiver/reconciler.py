@@ -45,18 +45,16 @@ async def reconcile_forever(store: Store, settings: Settings) -> None:
     while True:
         if time.monotonic() >= next_sweep:
             next_sweep = time.monotonic() + _SWEEP_SECONDS
-            await _logged(
-                lambda: sweep(settings.repositories), "removed %d leftover(s) of the dead"
-            )
-            await _logged(
+            await logged(lambda: sweep(settings.repositories), "removed %d leftover(s) of the dead")
+            await logged(
                 lambda: remove_deprovisioned(store, settings),
                 "removed %d repositories of deprovisioned apps",
             )
-            await _logged(
+            await logged(
                 lambda: store.wakeups.ask_for_sweep(rest_seconds=_ENGINE_REST_SECONDS),
                 "asked for %d look at the Engine",
             )
-        await _logged(lambda: reconcile(store), "woke workers for %d overdue app(s)")
+        await logged(lambda: reconcile(store), "woke workers for %d overdue app(s)")
         await _rest(store, next_sweep - time.monotonic())
 
 
@@ -73,7 +71,7 @@ async def _rest(store: Store, longest: float) -> None:
         logger.warning("%s", error)
 
 
-async def _logged(round_: Callable[[], int], words: str) -> None:
+async def logged(round_: Callable[[], int], words: str) -> None:
     """Do one round in a thread, say how much it did, and outlive what it raises."""
     try:
         done = await asyncio.to_thread(round_)

@@ -12,7 +12,9 @@ from testbed.processes import wait_until
 
 _ANSWER_SECONDS = 10.0
 _REST_SECONDS = 60.0
-_DUE = "enclave:due"  # the channel on which receivers hear that there is something to look at
+_DUE = ("enclave:due", "enclave:webhooks:due")
+"""The channels on which receivers hear that there is something to look at."""
+
 _SIGNS_OF_LIFE = (
     *("HSET rq:worker:", "EXPIRE rq:worker:"),  # its record, which expires if it does not
     "BLMOVE rq:queue:",  # it goes on waiting for a job
@@ -25,13 +27,14 @@ def wait_until_idle(installation: Installation) -> None:
     """
 
     def idle() -> bool:
-        workers = [pid for part in ("worker", "housekeeper") for pid in installation.pids(part)]
+        parts = ("worker", "housekeeper", "courier")
+        workers = [pid for part in parts for pid in installation.pids(part)]
         with installation.redis() as client:
             others = [each for each in client.client_list() if each["cmd"] != "client|list"]
-            [(_, listening)] = client.pubsub_numsub(_DUE)
+            listening = [count for _, count in client.pubsub_numsub(*_DUE)]
         return (
             sum(each["cmd"] == "blmove" for each in others) == len(workers)
-            and listening == len(installation.pids("receiver"))
+            and listening == [len(installation.pids("receiver"))] * len(_DUE)
             and all(int(each["idle"]) >= 1 for each in others)
         )
 

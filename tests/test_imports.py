@@ -16,9 +16,11 @@ MAY_IMPORT = {
     "api": {"hooks", "enclave"},
     "worker": {"hooks", "enclave"},
     "router": {"enclave"},
+    "courier": {"enclave"},
     "toolbelt": set(),
     "admin": {
         "api",
+        "courier",
         "enclave",
         "hooks",
         "receiver",
@@ -46,7 +48,7 @@ CATCHES_EVERYTHING = {
     "receiver/portal.py": "_serve",  # of a visit
     "api/middleware.py": "__call__",  # of a request
     "receiver/conversation.py": "_hold",  # of a conversation's thread
-    "receiver/reconciler.py": "_logged",  # of the reconciler: nobody else does its rounds
+    "receiver/reconciler.py": "logged",  # of a reconciler: nobody else does its rounds
     "toolbelt/command.py": "_run",  # of the aptible command
     "worker/attendant/sessions.py": "_answer",  # of a session
     "worker/operation_run.py": "_attempt",  # of an operation

@@ -79,11 +79,12 @@ def programs(data: Path, **given: int) -> dict[str, list[object]]:
 
 def test_programs_start_in_order(data: Path) -> None:
     first, second = ["redis"], ["receiver", "router", "haproxy"]
-    assert list(programs(data)) == [*first, *second, "attendant", "housekeeper", "worker", "ready"]
+    third = ["attendant", "courier", "housekeeper", "worker"]
+    assert list(programs(data)) == [*first, *second, *third, "ready"]
 
 
 @pytest.mark.parametrize("count", [1, 3])
-@pytest.mark.parametrize("part", ["worker", "receiver"])
+@pytest.mark.parametrize("part", ["worker", "receiver", "courier"])
 def test_as_many_as_wanted(data: Path, part: str, count: int) -> None:
     names = [process.name for process in programs(data, **{f"{part}s": count})[part]]  # type: ignore[attr-defined]
     assert names == [f"{part}-{number}" for number in range(count)]

@@ -21,7 +21,7 @@ from testbed.processes import Child, wait_until
 
 WAYS = ("a push", "a deploy", "a bare RQ job")
 _REFERENCE = "reference"
-_WORKERS = 3  # ours, the reference's, the housekeeper
+_WORKERS = 5  # ours, the reference's, the housekeeper, two couriers
 _SECONDS = 30.0
 
 

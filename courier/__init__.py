@@ -1,0 +1,1 @@
+"""Messages go out: users' webhooks are told of the ends of operations."""
