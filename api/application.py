@@ -26,6 +26,7 @@ from api import (
     tokens,
     users,
     vhosts,
+    webhooks,
 )
 from api.call import House
 from api.container_output import ContainerOutput
@@ -48,6 +49,7 @@ _ROOMS = (
     service_operations,
     vhosts,
     certificates,
+    webhooks,
     configurations,
     images,
     releases,

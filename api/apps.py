@@ -105,6 +105,7 @@ def _app(caller: Call, app: App) -> Resource:
         images=[*here, "images"],
         releases=[*here, "releases"],
         vhosts=[*here, "vhosts"],
+        webhooks=[*here, "webhooks"],
         log_events=[*here, "logs", "events"],
     )
     if has_configuration(caller, app.id):

@@ -118,12 +118,7 @@ class Deliveries:
             [
                 *(taken.webhook_id, taken.holder, taken.delivery_id, status.value),
                 *(attempt.response_code or "", attempt.error or "", now_iso()),
-                *(
-                    (pause or 0) * 1000,
-                    iso(time.time() + (pause or 0)),
-                    keys.delivery_prefix(),
-                    KEPT,
-                ),
+                *((pause or 0) * 1000, next_at, keys.delivery_prefix(), KEPT),
                 *self._jobs.words(taken.webhook_id),
             ],
         )
