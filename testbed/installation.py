@@ -59,6 +59,7 @@ class Installation:
             "ENCLAVE_LEASE_SECONDS": "6",
             "ENCLAVE_ENGINE_FREE_BYTES": str(64 << 20),  # the machine's disk may be a small one
             "ENCLAVE_SUBNET": _subnet(),
+            "ENCLAVE_WEBHOOK_NETWORKS": "127.0.0.1/32",
             **(settings or {}),
         }
         self._child: Child | None = None

@@ -22,6 +22,7 @@ from toolbelt.commands import (
     operations,
     services,
     ssh,
+    webhooks,
 )
 from toolbelt.errors import ToolbeltError
 from toolbelt.screen import warn
@@ -29,7 +30,7 @@ from toolbelt.screen import warn
 _DEBUG_VARIABLE = "APTIBLE_DEBUG"
 _INTERRUPTED = 130
 
-_NOUNS = (login, apps, deploy, services, config, endpoints, operations, logs, ssh)
+_NOUNS = (login, apps, deploy, services, config, endpoints, operations, webhooks, logs, ssh)
 
 
 def main() -> None:

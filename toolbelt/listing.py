@@ -106,6 +106,20 @@ def list_created_endpoint(app: Body, endpoint: Body) -> str:
     return _json(described) if _json_wanted() else _endpoint_block(described)
 
 
+def list_webhooks(webhooks: list[Body]) -> str:
+    """Return a block for each webhook of an app, with its newest delivery."""
+    if _json_wanted():
+        return _json([_webhook(each) for each in webhooks])
+    return "\n\n".join(_webhook_block(each) for each in webhooks)
+
+
+def list_created_webhook(webhook: Body) -> str:
+    """Return a new webhook and its secret, which no other answer shows."""
+    if _json_wanted():
+        return _json({**_webhook(webhook), "secret": webhook["secret"]})
+    return f"{_webhook_block(webhook)}\nSecret: {webhook['secret']}"
+
+
 def _json_wanted() -> bool:
     return os.environ.get(_FORMAT_VARIABLE, "").lower() == "json"
 
@@ -209,3 +223,25 @@ def _title(name: str) -> str:
     """Return ``ip_whitelist`` as ``IP Whitelist``."""
     words = name.replace("_", " ").title().split()
     return " ".join(word.upper() if word in ("Ip", "Tls") else word for word in words)
+
+
+def _webhook(webhook: Body) -> Body:
+    names = ("status", "attempts", "response_code", "error", "created_at", "next_attempt_at")
+    deliveries = [
+        {name: each[name] for name in ("id", *names)} for each in webhook["_embedded"]["deliveries"]
+    ]
+    described = {name: webhook[name] for name in ("id", "url", "active", "created_at")}
+    return {**described, "deliveries": deliveries}
+
+
+def _webhook_block(webhook: Body) -> str:
+    lines = [
+        f"Id: {webhook['id']}",
+        f"Url: {webhook['url']}",
+        f"Active: {str(webhook['active']).lower()}",
+    ]
+    for last in webhook["_embedded"]["deliveries"][:1]:
+        why = last["error"] or (f"answer {last['response_code']}" if last["response_code"] else "")
+        told = f"Last Delivery: {last['status']} after {last['attempts']} attempt(s)"
+        lines.append(f"{told}: {why}" if why else told)
+    return "\n".join(lines)

@@ -67,6 +67,10 @@ class Server:
         """Create something; asked once, so that nothing is created twice."""
         return _json(self._once("POST", address, body=body))
 
+    def delete(self, address: str) -> Body:
+        """Remove something, once: a second try could not tell that the first one did it."""
+        return _json(self._once("DELETE", address))
+
     def post_form(self, address: str, form: Mapping[str, str]) -> Body:
         """Like ``post``, form-encoded."""
         with self._telling():

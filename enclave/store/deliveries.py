@@ -25,8 +25,8 @@ JOB = "courier.job.deliver"
 KEPT = 20
 """Ended deliveries of a webhook."""
 
-LEASE_SECONDS = 20.0
-"""A courier that is silent for so long is dead: a try takes half of it at most."""
+LEASE_SECONDS = 15.0
+"""A courier that is silent for so long is dead: a try takes ten seconds at most."""
 
 _MOST_PENDING = 100
 _ATTENDED_SECONDS = 60
