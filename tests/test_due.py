@@ -8,7 +8,8 @@ import pytest
 from enclave.app import App
 from enclave.changes import Changes
 from enclave.operation import OperationRequest, OperationType
-from enclave.store import Store
+from enclave.people import User
+from enclave.store import Store, keys
 
 LONG = 30.0
 SOON = 2.0
@@ -24,10 +25,10 @@ def submit(store: Store, app: App) -> None:
     store.operations.submit(request, Changes())
 
 
-async def subscribed(store: Store) -> None:
+async def subscribed(store: Store, channel: str = keys.DUE) -> None:
     """Return when somebody waits."""
     async with asyncio.timeout(5):
-        while not dict(store.database.raw.pubsub_numsub("enclave:due"))[b"enclave:due"]:
+        while not dict(store.database.raw.pubsub_numsub(channel))[channel.encode()]:
             await asyncio.sleep(0.01)
 
 
@@ -68,3 +69,34 @@ def test_a_connection_that_breaks_ends_the_waiting(store: Store) -> None:
     began = time.monotonic()
     asyncio.run(wait())
     assert time.monotonic() - began < SOON
+
+
+@pytest.mark.parametrize(("due_in", "seconds"), [(0.3, LONG), (LONG, 0.3), (None, 0.3)])
+def test_the_first_is_waited_for_and_no_longer_than_asked(
+    store: Store, due_in: float | None, seconds: float
+) -> None:
+    if due_in is not None:
+        store.database.raw.zadd(keys.WEBHOOKS_DUE, {"7": (time.time() + due_in) * 1000})
+    began = time.monotonic()
+    asyncio.run(store.deliveries.due.wait_for_first(seconds))
+    assert 0.25 <= time.monotonic() - began < SOON
+
+
+def test_an_earlier_one_ends_the_waiting_for_the_first(store: Store, app: App) -> None:
+    """As a delivery that is due in two hours is overtaken by what fails now."""
+    webhook = store.webhooks.create(app.id, "https://example.com/", "a secret of sixteen")
+    store.database.raw.zadd(keys.WEBHOOKS_DUE, {"4711": (time.time() + LONG) * 1000})
+
+    async def wait() -> float:
+        waiting = asyncio.create_task(store.deliveries.due.wait_for_first(LONG))
+        await subscribed(store, keys.WEBHOOKS_DUE)
+        began = time.monotonic()
+        await asyncio.to_thread(submit, store, app)
+        operation = store.operations.operations(app.id, newest=1)[0]
+        user = User(1, "me@example.com", operation.created_at)
+        await asyncio.to_thread(store.operations.cancel, operation, by=user)
+        await waiting
+        return time.monotonic() - began
+
+    assert asyncio.run(wait()) < SOON
+    assert store.deliveries.waiting() == {webhook.id}

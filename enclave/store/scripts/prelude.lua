@@ -143,8 +143,9 @@ local function tell_webhooks(webhooks, operation, ended_at)
       redis.call('ZADD', pending, now_ms(), delivery)
       if first and not woken then run_commands(first) end
       local look = now_ms() + (first and WAKE_MS or 0)
-      redis.call('ZADD', webhooks.due, 'LT', look, id)
-      redis.call('PUBLISH', webhooks.due, id)
+      if redis.call('ZADD', webhooks.due, 'LT', 'CH', look, id) == 1 then
+        redis.call('PUBLISH', webhooks.due, id)
+      end
     end
   end
 end

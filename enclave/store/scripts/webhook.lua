@@ -4,9 +4,11 @@
 local WEBHOOK, PENDING, ENDED, LEASE, DUE, OF_APP = unpack(KEYS)
 local WEBHOOK_ID = ARGV[1]
 
+-- Receivers that sleep are told when that is earlier than they know.
 local function look_at(moment)
+  local known = redis.call('ZSCORE', DUE, WEBHOOK_ID)
   redis.call('ZADD', DUE, moment, WEBHOOK_ID)
-  redis.call('PUBLISH', DUE, WEBHOOK_ID)
+  if not known or tonumber(moment) < tonumber(known) then redis.call('PUBLISH', DUE, WEBHOOK_ID) end
 end
 
 -- Nobody works on it any more: it is looked at when its next delivery is due.
