@@ -10,6 +10,7 @@ overdue (``receiver/reminders.py``). So each delivery arrives once at least, twi
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from enclave.clock import iso, now_iso
@@ -63,25 +64,35 @@ class Deliveries:
         with unavailable_when_lost():
             self._redis.set(keys.COURIER, "1", ex=_ATTENDED_SECONDS)
 
-    def announcement(self, app_id: int, first_word: int) -> Announcement:
-        """Return what a script needs to tell the app's webhooks; ``first_word`` is its place in
-        ARGV, counted from 1. For an app without webhooks it costs one question.
+    def announced(
+        self, app_id: int, first_word: int, end: Callable[[Announcement], object]
+    ) -> object:
+        """Return what a script answers that ends an operation, and tells the app's webhooks of it.
+
+        ``end`` runs it; ``first_word`` is the place of the announcement's words in ARGV, counted
+        from 1. The script answers with a list, and has done nothing, while there are webhooks whose
+        jobs it was not given: an app without any costs no question.
         """
-        of_app = keys.app_webhooks(app_id)
-        with unavailable_when_lost():
-            webhooks = [int(webhook_id) for webhook_id in self._redis.hkeys(of_app)]
-        wakeups: dict[str, int] = {}
+        webhooks: list[int] = []
+        while True:
+            answer = end(self._announcement(app_id, webhooks, first_word))
+            if not isinstance(answer, list):
+                return answer
+            webhooks += [int(webhook_id) for webhook_id in answer]
+
+    def _announcement(self, app_id: int, webhooks: list[int], first_word: int) -> Announcement:
+        jobs: dict[str, int] = {}
         words: list[Word] = []
         for webhook_id in webhooks:
-            wakeups[str(webhook_id)] = first_word + len(words)
+            jobs[str(webhook_id)] = first_word + len(words)
             words += [*self._jobs.words(webhook_id), END_OF_WORDS]
         table: dict[str, object] = {
-            "of_app": of_app,
+            "of_app": keys.app_webhooks(app_id),
             "prefix": keys.webhook_prefix(),
             "deliveries": keys.delivery_prefix(),
             "due": keys.WEBHOOKS_DUE,
             "counter": keys.counter("delivery"),
-            "wakeups": wakeups,
+            "jobs": jobs,
         }
         return Announcement(table, words)
 

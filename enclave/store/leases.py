@@ -20,7 +20,7 @@ from enclave.release import Release
 from enclave.sealing import Sealer
 from enclave.store import keys
 from enclave.store.database import Database, Word, app_keys, unavailable_when_lost
-from enclave.store.deliveries import Deliveries
+from enclave.store.deliveries import Announcement, Deliveries
 from enclave.store.jobs import END_OF_WORDS
 from enclave.store.wakeups import Wakeups
 
@@ -156,7 +156,6 @@ class Leases:
             elif not ending.stays_pending:
                 app += ["status", AppStatus.PROVISIONED.value]
         words = [*self._wakeups.words(lease.app_id), END_OF_WORDS]
-        webhooks = self._deliveries.announcement(lease.app_id, _WAKEUP_WORDS + len(words))
         payload = {
             "fence": lease.fence,
             "status": ending.status.value,
@@ -179,17 +178,19 @@ class Leases:
             "deprovisions": ending.deprovisions,
             "environment": keys.environment_prefix(),
             "deprovisioned": keys.DEPROVISIONED,
-            "webhooks": webhooks.table,
         }
-        held = self._database.run(
-            "finish",
-            [
-                *app_keys(lease.app_id),
-                keys.operation(lease.operation_id),
-                keys.operation_log(lease.operation_id),
-            ],
-            [lease.app_id, lease.operation_id, json.dumps(payload), *words, *webhooks.words],
-        )
+        script_keys = [
+            *app_keys(lease.app_id),
+            keys.operation(lease.operation_id),
+            keys.operation_log(lease.operation_id),
+        ]
+
+        def end(webhooks: Announcement) -> object:
+            told = json.dumps({**payload, "webhooks": webhooks.table})
+            arguments = [lease.app_id, lease.operation_id, told, *words, *webhooks.words]
+            return self._database.run("finish", script_keys, arguments)
+
+        held = self._deliveries.announced(lease.app_id, _WAKEUP_WORDS + len(words), end)
         if held == _CANCELLED_FIRST:
             raise OperationCancelled("Cancelled.")
         require_lease(held)

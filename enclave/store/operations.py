@@ -14,8 +14,14 @@ from enclave.operation import Operation, OperationRequest, OperationStatus, RefU
 from enclave.people import User
 from enclave.sealing import Sealer
 from enclave.store import keys
-from enclave.store.database import BLOCK_SECONDS, Database, app_keys, unavailable_when_lost
-from enclave.store.deliveries import Deliveries
+from enclave.store.database import (
+    BLOCK_SECONDS,
+    Database,
+    Word,
+    app_keys,
+    unavailable_when_lost,
+)
+from enclave.store.deliveries import Announcement, Deliveries
 from enclave.store.wakeups import Wakeups
 
 _CONTROL_SECONDS = 60
@@ -165,21 +171,22 @@ class Operations:
     def cancel(self, operation: Operation, *, by: User) -> str:
         """Cancel it; returns ``cancelled`` (it waited), ``cancelling`` (it runs) or ``ended``."""
         app_id, operation_id = operation.request.app_id, operation.id
-        webhooks = self._deliveries.announcement(app_id, _WEBHOOK_WORDS)
-        answer = self._database.run(
-            "cancel",
-            [
-                *app_keys(app_id),
-                keys.operation(operation_id),
-                keys.operation_log(operation_id),
-                keys.operation_control(operation_id),
-            ],
-            [
-                *(app_id, operation_id, now_iso(), f"Cancelled by {by.email}."),
-                *(keys.operation_prefix(), self._logs_kept),
-                *(json.dumps(webhooks.table), *webhooks.words),
-            ],
-        )
+        script_keys = [
+            *app_keys(app_id),
+            keys.operation(operation_id),
+            keys.operation_log(operation_id),
+            keys.operation_control(operation_id),
+        ]
+        arguments: list[Word] = [
+            *(app_id, operation_id, now_iso(), f"Cancelled by {by.email}."),
+            *(keys.operation_prefix(), self._logs_kept),
+        ]
+
+        def end(webhooks: Announcement) -> object:
+            words: list[Word] = [json.dumps(webhooks.table), *webhooks.words]
+            return self._database.run("cancel", script_keys, [*arguments, *words])
+
+        answer = self._deliveries.announced(app_id, _WEBHOOK_WORDS, end)
         return str(answer)
 
     def wait_for_control(self, operation_id: int, *, seconds: float) -> bool:

@@ -2,7 +2,7 @@
 -- KEYS[14] the operation, KEYS[15] its log, KEYS[16] its control list.
 -- ARGV: app id, operation id, now (ISO), message, operation key prefix, how many logs are kept,
 -- webhooks (JSON, see tell_webhooks), their wake-up words.
--- Returns 'ended', 'cancelled' or 'cancelling'.
+-- Returns 'ended', 'cancelled' or 'cancelling'; webhooks whose jobs are missing, with nothing done yet.
 local OPERATION, LOG, CONTROL = KEYS[14], KEYS[15], KEYS[16]
 local status = redis.call('HGET', OPERATION, 'status')
 if status == 'succeeded' or status == 'failed' then return 'ended' end
@@ -14,8 +14,11 @@ if status == 'running' then
   end
   return 'cancelling'
 end
+local webhooks = cjson.decode(ARGV[7])
+local without_job = webhooks_without_job(webhooks)
+if #without_job > 0 then return without_job end
 redis.call('LREM', QUEUE, 1, ARGV[2])
 close_operation(ARGV[2], OPERATION, LOG, 'failed', ARGV[4], 'ERROR: ' .. ARGV[4], '1', ARGV[3],
-  ARGV[5], tonumber(ARGV[6]), cjson.decode(ARGV[7]))
+  ARGV[5], tonumber(ARGV[6]), webhooks)
 if not next_operation(ARGV[1]) then redis.call('ZREM', DUE, ARGV[1]) end
 return 'cancelled'

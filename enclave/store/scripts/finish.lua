@@ -5,7 +5,8 @@
 -- release (JSON or ""), number, untidy (containers may be left to remove), prefix (of operations'
 -- keys), logs (how many are kept), webhooks (see tell_webhooks).
 -- Returns 1; 0 when the lease is lost; 2 when the operation was cancelled before this success, which
--- then did not happen. Asked again after a lost answer: 1.
+-- then did not happen; webhooks whose jobs are missing, with nothing done yet. Asked again after a
+-- lost answer: 1.
 -- deprovisions: the app's handle is free, its refs and releases are gone, its repository is to go.
 local OPERATION, LOG = KEYS[14], KEYS[15]
 local app_id, operation = ARGV[1], ARGV[2]
@@ -13,6 +14,8 @@ local payload = cjson.decode(ARGV[3])
 if redis.call('HGET', OPERATION, 'fence') == payload.fence then return 1 end
 if redis.call('HGET', LEASE, 'fence') ~= payload.fence then return 0 end
 if redis.call('HGET', LEASE, 'operation') ~= operation then return 0 end
+local without_job = webhooks_without_job(payload.webhooks)
+if #without_job > 0 then return without_job end
 
 if payload.status == 'succeeded' then
   if redis.call('HGET', OPERATION, 'cancelled') == '1' then return 2 end

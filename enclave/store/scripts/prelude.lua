@@ -127,25 +127,37 @@ local function end_endpoint(payload, key, id, status, host)
   redis.call('SREM', payload.app_endpoints, id)
 end
 
--- Have each active webhook of the app told of an operation's end: a delivery, and its wake-up. One
--- that was created after `wakeups` were made, which has none there, is looked at at once.
--- webhooks: of_app, prefix, deliveries, due (keys), counter, wakeups (webhook id -> first in ARGV).
-local function tell_webhooks(webhooks, operation, ended_at)
-  local of_app = redis.call('HGETALL', webhooks.of_app)
+-- The app's active webhooks, of which none is missed: jobs for them have to come with ARGV.
+local function active_webhooks(webhooks)
+  local of_app, active = redis.call('HGETALL', webhooks.of_app), {}
   for at = 1, #of_app, 2 do
-    local id, active = of_app[at], of_app[at + 1]
-    if active == '1' then
-      local delivery = redis.call('INCR', webhooks.counter)
-      redis.call('HSET', webhooks.deliveries .. delivery, 'webhook', id, 'operation', operation,
-        'status', 'pending', 'attempts', '0', 'created_at', ended_at)
-      local pending, first = webhooks.prefix .. id .. ':pending', webhooks.wakeups[id]
-      local woken = redis.call('ZCOUNT', pending, '-inf', now_ms()) > 0
-      redis.call('ZADD', pending, now_ms(), delivery)
-      if first and not woken then run_commands(first) end
-      local look = now_ms() + (first and WAKE_MS or 0)
-      if redis.call('ZADD', webhooks.due, 'LT', 'CH', look, id) == 1 then
-        redis.call('PUBLISH', webhooks.due, id)
-      end
+    if of_app[at + 1] == '1' then active[#active + 1] = of_app[at] end
+  end
+  return active
+end
+
+-- Those without a job in ARGV: the caller gives it, and asks again. Nothing is written before that.
+local function webhooks_without_job(webhooks)
+  local without = {}
+  for _, id in ipairs(active_webhooks(webhooks)) do
+    if not webhooks.jobs[id] then without[#without + 1] = id end
+  end
+  return without
+end
+
+-- Have each active webhook told of an operation's end: a delivery, and its job.
+-- webhooks: of_app, prefix, deliveries, due (keys), counter, jobs (webhook id -> first word in ARGV).
+local function tell_webhooks(webhooks, operation, ended_at)
+  for _, id in ipairs(active_webhooks(webhooks)) do
+    local delivery = redis.call('INCR', webhooks.counter)
+    redis.call('HSET', webhooks.deliveries .. delivery, 'webhook', id, 'operation', operation,
+      'status', 'pending', 'attempts', '0', 'created_at', ended_at)
+    local pending = webhooks.prefix .. id .. ':pending'
+    local woken = redis.call('ZCOUNT', pending, '-inf', now_ms()) > 0
+    redis.call('ZADD', pending, now_ms(), delivery)
+    if not woken then run_commands(webhooks.jobs[id]) end
+    if redis.call('ZADD', webhooks.due, 'LT', 'CH', now_ms() + WAKE_MS, id) == 1 then
+      redis.call('PUBLISH', webhooks.due, id)
     end
   end
 end
