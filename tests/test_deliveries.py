@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -142,6 +143,14 @@ def test_an_operation_that_goes_back_to_the_queue_has_not_ended(
     lease = store.leases.take(app.id, holder="w1", seconds=60)
     assert lease is not None
     store.leases.hand_back(lease)
+    assert told(store, webhook) == []
+
+
+def test_a_terminal_is_no_work_that_ends(store: Store, app: App, webhook: Webhook) -> None:
+    """It is recorded as succeeded before anybody visits, and waits in no queue."""
+    store.operations.record(
+        OperationRequest(app.id, OperationType.EXECUTE, 1, ANN.email), Changes()
+    )
     assert told(store, webhook) == []
 
 
@@ -346,6 +355,16 @@ class TestOneTry:
         assert headers["Enclave-Event"] == "operation.succeeded"
         assert abs(int(headers["Enclave-Timestamp"]) - time.time()) < 60
         assert deliver_next(store, Networks(), webhook.id, send=send) is None
+
+    def test_the_end_of_the_app_is_the_last_it_hears(
+        self, store: Store, app: App, webhook: Webhook
+    ) -> None:
+        end(store, app, replace(SUCCEEDED, deprovisions=True))
+        sent: list[bytes] = []
+        deliver_next(
+            store, Networks(), webhook.id, send=lambda _url, body, *_: sent.append(body) or 200
+        )
+        assert b'"app": {"id": 1, "handle": "web", "environment": "prod"}' in sent[0]
 
     def test_tells_why_it_was_not_sent(self, store: Store, app: App, webhook: Webhook) -> None:
         end(store, app)
