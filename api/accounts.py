@@ -8,8 +8,12 @@ from api.call import Caller, Paging
 from api.hal import Links, Resource, collected
 from api.organizations import ORGANIZATION
 from api.stacks import STACK
-from enclave.access import permitted_environment, permitted_environment_by_name
-from enclave.people import Environment, Role
+from enclave.access import (
+    visible_environment,
+    visible_environment_by_name,
+    visible_environments,
+)
+from enclave.people import Environment
 
 router = APIRouter(tags=["accounts"])
 
@@ -17,7 +21,7 @@ router = APIRouter(tags=["accounts"])
 @router.get("/accounts")
 def list_accounts(caller: Caller, page: Paging) -> Resource:
     """List the environments that the caller is a member of."""
-    ids = caller.store.people.environments_of(caller.user)
+    ids = visible_environments(caller.store, caller.principal)
 
     def render(environment_id: int) -> Resource:
         return _account(caller.links, caller.store.apps.environment(environment_id))
@@ -28,14 +32,13 @@ def list_accounts(caller: Caller, page: Paging) -> Resource:
 @router.get("/accounts/{account_id}")
 def show_account(account_id: int, caller: Caller) -> Resource:
     """Show one environment."""
-    environment = permitted_environment(caller.store, caller.user, account_id, Role.READ)
-    return _account(caller.links, environment)
+    return _account(caller.links, visible_environment(caller.store, caller.principal, account_id))
 
 
 @router.get("/find/account")
 def find_account(handle: str, caller: Caller) -> Resource:
     """Find an environment by its handle."""
-    environment = permitted_environment_by_name(caller.store, caller.user, handle, Role.READ)
+    environment = visible_environment_by_name(caller.store, caller.principal, handle)
     return _account(caller.links, environment)
 
 

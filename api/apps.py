@@ -14,7 +14,7 @@ from api.hal import Resource, collected
 from api.images import render_image
 from api.operations import render_operation, updated_at
 from api.services import render_services
-from enclave.access import permitted_app_by_name, permitted_environment
+from enclave.access import permitted_app_by_name, visible_apps, visible_environments
 from enclave.app import App
 from enclave.errors import AmbiguousHandle, NotFound
 from enclave.operation import Operation, OperationType
@@ -33,24 +33,25 @@ class _NewApp(BaseModel):
 @router.get("/apps")
 def list_apps(caller: Caller, page: Paging) -> Resource:
     """List the apps of every environment that the caller is a member of."""
-    environments = caller.store.people.environments_of(caller.user)
-    apps = [app for each in environments for app in caller.store.apps.apps_in(each)]
+    environments = visible_environments(caller.store, caller.principal)
+    apps = [
+        app for each in environments for app in visible_apps(caller.store, caller.principal, each)
+    ]
     return collected(caller.links.to("apps"), "apps", apps, _renderer(caller), page)
 
 
 @router.get("/accounts/{account_id}/apps")
 def list_apps_of_account(account_id: int, caller: Caller, page: Paging) -> Resource:
     """List the apps of one environment, by handle."""
-    permitted_environment(caller.store, caller.user, account_id, Role.READ)
+    apps = visible_apps(caller.store, caller.principal, account_id)
     address = caller.links.to("accounts", account_id, "apps")
-    apps = caller.store.apps.apps_in(account_id)
     return collected(address, "apps", apps, _renderer(caller), page)
 
 
 @router.post("/accounts/{account_id}/apps", status_code=201)
 def create_app(account_id: int, body: _NewApp, caller: Caller) -> Resource:
     """Create an app, pending until its first deploy."""
-    environment = permitted_environment(caller.store, caller.user, account_id, Role.ADMIN)
+    environment = caller.environment(account_id, Role.ADMIN)
     return _app(caller, caller.store.apps.create(environment, body.handle))
 
 
@@ -64,7 +65,9 @@ def show_app(app_id: int, caller: Caller) -> Resource:
 def find_app(handle: str, caller: Caller, environment: str | None = None) -> Resource:
     """Find an app by its handle, and by its environment's where the handle is not enough."""
     if environment is not None:
-        found = permitted_app_by_name(caller.store, caller.user, environment, handle, Role.READ)
+        found = permitted_app_by_name(
+            caller.store, caller.principal, environment, handle, Role.READ
+        )
         return _app(caller, found)
     apps = list(_apps_named(caller, handle))
     if not apps:
@@ -78,11 +81,11 @@ def find_app(handle: str, caller: Caller, environment: str | None = None) -> Res
 
 
 def _apps_named(caller: Call, handle: str) -> Iterator[App]:
-    for environment_id in caller.store.people.environments_of(caller.user):
+    for environment_id in visible_environments(caller.store, caller.principal):
         environment = caller.store.apps.environment(environment_id)
         try:
             yield permitted_app_by_name(
-                caller.store, caller.user, environment.handle, handle, Role.READ
+                caller.store, caller.principal, environment.handle, handle, Role.READ
             )
         except NotFound:
             continue

@@ -9,11 +9,20 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.hal import Links, Page, asked_page
-from enclave.access import PROVED, permitted_app, permitted_operation
+from enclave.access import (
+    PROVED,
+    OfInstallation,
+    OfUser,
+    authorise,
+    permitted_app,
+    permitted_environment,
+    permitted_operation,
+)
 from enclave.app import App
 from enclave.errors import Unauthenticated
 from enclave.operation import Operation
-from enclave.people import Role, User
+from enclave.people import Environment, Role, User
+from enclave.principal import Principal
 from enclave.settings import Settings
 from enclave.store import Store
 from enclave.tokens import verify_token
@@ -34,17 +43,37 @@ class House:
 
 @dataclass(frozen=True, slots=True)
 class Call(House):
-    """An authenticated request."""
+    """An authenticated request. Each method is a question to ``enclave.access.authorise``."""
 
-    user: User
+    principal: Principal
+
+    @property
+    def user(self) -> User:
+        """Who asks, however far what they showed reaches."""
+        return self.principal.user
+
+    def common(self) -> None:
+        """Return if the caller may see what all may who have come in."""
+        authorise(self.store, self.principal, OfInstallation(), Role.READ)
+
+    def require_self(self, user_id: int, role: Role = Role.READ) -> None:
+        """Return if the caller is that user; raises ``NotFound``, as for a user that is not.
+
+        Raises ``Forbidden`` when the token's scope does not reach that far.
+        """
+        authorise(self.store, self.principal, OfUser(user_id), role)
+
+    def environment(self, environment_id: int, role: Role = Role.READ) -> Environment:
+        """Return the environment if the caller has that role in it; raises as ``app``."""
+        return permitted_environment(self.store, self.principal, environment_id, role)
 
     def app(self, app_id: int, role: Role = Role.READ) -> App:
         """Return the app if the caller has that role; raises ``NotFound`` or ``Forbidden``."""
-        return permitted_app(self.store, self.user, app_id, role)
+        return permitted_app(self.store, self.principal, app_id, role)
 
     def operation(self, operation_id: int, role: Role = Role.READ) -> Operation:
         """Return the operation if the caller has that role over its app; raises as ``app``."""
-        return permitted_operation(self.store, self.user, operation_id, role)
+        return permitted_operation(self.store, self.principal, operation_id, role)
 
 
 def _house(request: Request) -> House:
@@ -69,9 +98,9 @@ def _call(
 ) -> Call:
     if bearer is None:
         raise Unauthenticated("This needs an access token: run aptible login.")
-    user = verify_token(house.store, bearer.credentials)
+    principal = verify_token(house.store, bearer.credentials)
     request.scope.get(PROVED, _nothing)()
-    return Call(house.store, house.settings, user)
+    return Call(house.store, house.settings, principal)
 
 
 Caller = Annotated[Call, Depends(_call)]

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, StrictStr
 
 from api.call import Call, Caller, Paging
 from api.hal import Resource, collected
-from enclave.access import permit, permitted_environment
+from enclave.access import permitted_certificate
 from enclave.certificate import Certificate
 from enclave.errors import InvalidEndpoint, NotFound
 from enclave.people import Role
@@ -29,7 +29,7 @@ class _NewCertificate(BaseModel):
 @router.get("/accounts/{account_id}/certificates")
 def list_certificates(account_id: int, caller: Caller, page: Paging) -> Resource:
     """List the environment's certificates, oldest first."""
-    permitted_environment(caller.store, caller.user, account_id, Role.READ)
+    caller.environment(account_id)
     address = caller.links.to("accounts", account_id, "certificates")
     found = caller.store.certificates.of_environment(account_id)
     return collected(address, "certificates", found, lambda each: _certificate(caller, each), page)
@@ -38,7 +38,7 @@ def list_certificates(account_id: int, caller: Caller, page: Paging) -> Resource
 @router.post("/accounts/{account_id}/certificates", status_code=201)
 def create_certificate(account_id: int, body: _NewCertificate, caller: Caller) -> Resource:
     """Keep a certificate of the environment; its endpoints may use it."""
-    permitted_environment(caller.store, caller.user, account_id, Role.DEPLOY)
+    caller.environment(account_id, Role.DEPLOY)
     added = caller.store.certificates.add(account_id, body.certificate_body, body.private_key)
     return _certificate(caller, added)
 
@@ -46,9 +46,9 @@ def create_certificate(account_id: int, body: _NewCertificate, caller: Caller) -
 @router.get("/certificates/{certificate_id}")
 def show_certificate(certificate_id: int, caller: Caller) -> Resource:
     """Show what may be known of one certificate."""
-    certificate = caller.store.certificates.certificate(certificate_id)
-    permit(caller.store, caller.user, certificate.environment_id, Role.READ)
-    return _certificate(caller, certificate)
+    return _certificate(
+        caller, permitted_certificate(caller.store, caller.principal, certificate_id, Role.READ)
+    )
 
 
 def named_certificate(caller: Call, environment_id: int, named: str | int) -> Certificate:

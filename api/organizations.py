@@ -16,6 +16,7 @@ ORGANIZATION = 1
 @router.get("/organizations/{organization_id}")
 def show_organization(organization_id: int, caller: Caller) -> Resource:
     """Show the one organization."""
+    caller.common()
     if organization_id != ORGANIZATION:
         raise NotFound("there is no such organization")
     links = caller.links.hal(self=["organizations", ORGANIZATION])
@@ -25,5 +26,6 @@ def show_organization(organization_id: int, caller: Caller) -> Resource:
 @router.get("/reauthenticate_organizations")
 def list_organizations_to_log_in_again(caller: Caller, page: Paging) -> Resource:
     """Answer that nobody has to log in again; clients ask before every command."""
+    caller.common()
     key = "reauthenticate_organizations"
     return collection(caller.links.to(key), key, [], page=page, total=0)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from api.call import Call, Caller, Paging
 from api.hal import Resource, collected
 from api.images import docker_image
+from enclave.access import permitted_service
 from enclave.app import App, Service, ServiceSettings
 from enclave.errors import NotFound
 from enclave.people import Role
@@ -51,8 +52,7 @@ def live_service(caller: Call, service_id: int, role: Role) -> tuple[App, Servic
 
     Raises ``NotFound`` or ``Forbidden``; ``NotFound`` also when its process type is gone.
     """
-    app_id, process_type = caller.store.service_ids.find(service_id)
-    app = caller.app(app_id, role)
+    app, process_type = permitted_service(caller.store, caller.principal, service_id, role)
     service = app.state.service(process_type)
     if service is None:
         raise NotFound("the app has no such service any more")

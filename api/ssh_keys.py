@@ -7,9 +7,8 @@ from pydantic import BaseModel, Field
 
 from api.call import Caller, Paging
 from api.hal import Links, Resource, collected
-from api.users import require_self
-from enclave.errors import NotFound
-from enclave.people import SSHKey
+from enclave.access import permitted_ssh_key
+from enclave.people import Role, SSHKey
 
 router = APIRouter(tags=["ssh_keys"])
 
@@ -22,7 +21,7 @@ class _NewKey(BaseModel):
 @router.get("/users/{user_id}/ssh_keys")
 def list_ssh_keys(user_id: int, caller: Caller, page: Paging) -> Resource:
     """List the caller's keys, oldest first."""
-    require_self(caller, user_id)
+    caller.require_self(user_id)
     address = caller.links.to("users", user_id, "ssh_keys")
     keys = caller.store.people.keys_of(caller.user)
     return collected(address, "ssh_keys", keys, lambda key: _ssh_key(caller.links, key), page)
@@ -31,7 +30,7 @@ def list_ssh_keys(user_id: int, caller: Caller, page: Paging) -> Resource:
 @router.post("/users/{user_id}/ssh_keys", status_code=201)
 def create_ssh_key(user_id: int, body: _NewKey, caller: Caller) -> Resource:
     """Add a key to the caller's."""
-    require_self(caller, user_id)
+    caller.require_self(user_id, Role.ADMIN)
     key = caller.store.people.add_key(caller.user, body.ssh_public_key, body.name)
     return _ssh_key(caller.links, key)
 
@@ -39,18 +38,16 @@ def create_ssh_key(user_id: int, body: _NewKey, caller: Caller) -> Resource:
 @router.get("/ssh_keys/{key_id}")
 def show_ssh_key(key_id: int, caller: Caller) -> Resource:
     """Show one of the caller's keys."""
-    for key in caller.store.people.keys_of(caller.user):
-        if key.id == key_id:
-            return _ssh_key(caller.links, key)
-    raise NotFound("you have no such key")
+    key = permitted_ssh_key(caller.store, caller.principal, key_id, Role.READ)
+    return _ssh_key(caller.links, key)
 
 
 @router.delete("/ssh_keys/{key_id}")
 def delete_ssh_key(key_id: int, caller: Caller) -> Resource:
     """Take one of the caller's keys away; it opens no new connection."""
-    shown = show_ssh_key(key_id, caller)
+    key = permitted_ssh_key(caller.store, caller.principal, key_id, Role.ADMIN)
     caller.store.people.remove_key(caller.user, key_id)
-    return shown
+    return _ssh_key(caller.links, key)
 
 
 def _ssh_key(links: Links, key: SSHKey) -> Resource:

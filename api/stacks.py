@@ -16,12 +16,14 @@ STACK = 1
 @router.get("/stacks")
 def list_stacks(caller: Caller, page: Paging) -> Resource:
     """List the one stack."""
+    caller.common()
     return collected(caller.links.to("stacks"), "stacks", [STACK], lambda _: _stack(caller), page)
 
 
 @router.get("/stacks/{stack_id}")
 def show_stack(stack_id: int, caller: Caller) -> Resource:
     """Show the one stack."""
+    caller.common()
     if stack_id != STACK:
         raise NotFound("there is no such stack")
     return _stack(caller)

@@ -12,6 +12,7 @@ from api.operation_body import OperationBody
 from api.operation_requests import read_endpoint_operation, require_alive
 from api.operations import operations_on, submit
 from api.services import live_service
+from enclave.access import permitted_endpoint
 from enclave.app import App
 from enclave.endpoint import Endpoint, EndpointStatus
 from enclave.errors import InvalidEndpoint
@@ -122,8 +123,7 @@ def create_vhost_operation(vhost_id: int, body: OperationBody, caller: Caller) -
 
 
 def _endpoint(caller: Call, vhost_id: int, role: Role) -> tuple[App, Endpoint, EndpointStatus]:
-    endpoint, status = caller.store.endpoints.endpoint(vhost_id)
-    return caller.app(endpoint.app_id, role), endpoint, status
+    return permitted_endpoint(caller.store, caller.principal, vhost_id, role)
 
 
 def _listed(

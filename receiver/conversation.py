@@ -18,6 +18,7 @@ from enclave.access import permitted_app_by_name
 from enclave.app import App
 from enclave.errors import Forbidden, NotFound, StoreUnavailable, TooManyRequests
 from enclave.people import Role, User
+from enclave.principal import Principal
 from enclave.settings import Settings
 from enclave.store import Store
 from receiver.fetch import Fetch
@@ -62,11 +63,16 @@ class Request:
 
     service: GitService
     app: App
-    user: User
+    principal: Principal
     stateless: bool = False
     advertise: bool = False
     waiting: Callable[[], AbstractContextManager[None]] = nullcontext
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+
+    @property
+    def user(self) -> User:
+        """Whose conversation it is."""
+        return self.principal.user
 
 
 class Conversations:
@@ -79,17 +85,19 @@ class Conversations:
         self._push_slots = Slots(most, share=share, slow=slow)
         self._fetch_slots = Slots(most, share=share, slow=slow, grace=_FETCH_GRACE_SECONDS)
 
-    def admit(self, user: User, environment: str, app: str, service: GitService) -> Request:
-        """Check that the user may do this there. Raises ``NotFound``, for strangers too.
+    def admit(
+        self, principal: Principal, environment: str, app: str, service: GitService
+    ) -> Request:
+        """Check that the principal may do this there. Raises ``NotFound``, for strangers too.
 
         Whoever may push may fetch (SPEC 2.12); to everyone else the app does not exist (2.11).
         Raises ``StoreUnavailable`` when nobody can tell.
         """
         try:
-            found = permitted_app_by_name(self._store, user, environment, app, Role.DEPLOY)
+            found = permitted_app_by_name(self._store, principal, environment, app, Role.DEPLOY)
         except (NotFound, Forbidden) as error:
             raise NotFound("Repository not found, or you may not use it.") from error
-        return Request(service, found, user)
+        return Request(service, found, principal)
 
     def advertisement(self, request: Request) -> bytes:
         """Return what smart HTTP's first request of a push is answered with: the refs.

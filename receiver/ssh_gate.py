@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import asyncssh
 
 from enclave.errors import TooManyRequests
-from enclave.people import User
+from enclave.principal import Principal
 from receiver.places import Place
 from receiver.ssh_session import GitSession
 
@@ -33,8 +33,8 @@ class Gate(asyncssh.SSHServer):
         self._place: Place | None = None
         self._address = ""
         self._tried = 0
-        self._last_validated: User | None = None
-        self._user: User | None = None
+        self._last_validated: Principal | None = None
+        self._principal: Principal | None = None
         self._sessions = 0
         self._idle: asyncio.TimerHandle | None = None
 
@@ -56,7 +56,7 @@ class Gate(asyncssh.SSHServer):
             self._idle.cancel()
         if self._place is not None:
             self._place.leave()
-        if self._tried and self._user is None:
+        if self._tried and self._principal is None:
             self._house.places.failed(self._address)
 
     def begin_auth(self, username: str) -> bool:  # noqa: ARG002 -- asyncssh's signature
@@ -80,7 +80,7 @@ class Gate(asyncssh.SSHServer):
 
         asyncssh checks the signature right after this returns, without giving way to another
         request, and a later request cancels an earlier one that waits here; so when authentication
-        completes, the last user found here is the one who signed.
+        completes, the last one found here is the one who signed.
         """
         self._last_validated = None
         if self._tried >= _MOST_KEYS:
@@ -88,14 +88,14 @@ class Gate(asyncssh.SSHServer):
                 asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE,
                 "too many keys tried: name the right one (IdentityFile, IdentitiesOnly yes)",
             )
-        user = await self._house.user_of(key) if username == _USERNAME else None
+        found = await self._house.principal_of(key) if username == _USERNAME else None
         self._tried += 1
-        self._last_validated = user
-        return user is not None
+        self._last_validated = found
+        return found is not None
 
     def auth_completed(self) -> None:
         """The signature held: fix the identity for the connection's life."""
-        self._user = self._last_validated
+        self._principal = self._last_validated
         if self._place is not None:
             self._place.prove()
         self._close_unless_used(self._house.settings.login_seconds)
@@ -112,8 +112,8 @@ class Gate(asyncssh.SSHServer):
     async def _serve(self, session: GitSession) -> None:
         if self._idle is not None:
             self._idle.cancel()
-        if self._user is not None and self._place is not None:
-            await self._house.serve(session, self._user, self._place)
+        if self._principal is not None and self._place is not None:
+            await self._house.serve(session, self._principal, self._place)
 
     def _session_ended(self) -> None:
         self._sessions -= 1

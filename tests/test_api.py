@@ -336,7 +336,7 @@ class TestTokens:
         "changed",
         [
             {"grant_type": "refresh_token"},
-            {"scope": "read"},
+            {"scope": "all"},
             {"expires_in": "soon"},
             {"expires_in": "0"},
             {"password": "p" * 5000},

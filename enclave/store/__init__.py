@@ -24,6 +24,7 @@ from enclave.store.pushes import Pushes
 from enclave.store.repacks import Repacks
 from enclave.store.routes import Routes
 from enclave.store.services import ServiceIds
+from enclave.store.tokens import Tokens
 from enclave.store.wakeups import Wakeups
 
 
@@ -36,6 +37,7 @@ class Store:
         self.database = Database(url)
         self.sealer = sealer
         self.people = People(self.database)
+        self.tokens = Tokens(self.database)
         self.apps = Apps(self.database, sealer)
         self.wakeups = Wakeups(self.database)
         self.due = Due(self.database)

@@ -54,9 +54,19 @@ def ssh_key(key_id: int) -> str:
     return f"{_ROOT}:key:{key_id}"
 
 
+def user_tokens(user_id: int) -> str:
+    """Sorted set: token id -> when it expires (s); also of some that have expired."""
+    return f"{_ROOT}:user:{user_id}:tokens"
+
+
 def token(token_id: str) -> str:
-    """String that expires with the token: its user id."""
-    return f"{_ROOT}:token:{token_id}"
+    """String that expires with the token: record (JSON)."""
+    return f"{_ROOT}:access-token:{token_id}"
+
+
+def token_use(token_id: str) -> str:
+    """String that expires with the token: when it was last used (s)."""
+    return f"{_ROOT}:access-token:{token_id}:used"
 
 
 def login_failures(email: str) -> str:

@@ -1,4 +1,4 @@
-"""Users, passwords, SSH keys, tokens and memberships in Redis."""
+"""Users, passwords, SSH keys and memberships in Redis."""
 
 from __future__ import annotations
 
@@ -116,13 +116,19 @@ class People:
             records = self._redis.mget([keys.ssh_key(i) for i in ids]) if ids else []
         return [decode(SSHKey, record) for record in records if record]
 
-    def remove_key(self, user: User, key_id: int) -> None:
-        """Take a key from its user; it opens no new connection. Raises ``NotFound``."""
+    def key(self, key_id: int) -> SSHKey:
+        """Return an SSH key; raises ``NotFound``."""
         with unavailable_when_lost():
             record = self._redis.get(keys.ssh_key(key_id))
-            key = decode(SSHKey, record) if record else None
-        if key is None or key.user_id != user.id:
-            raise NotFound("you have no such key")
+        if record is None:
+            raise NotFound("there is no such key")
+        return decode(SSHKey, record)
+
+    def remove_key(self, user: User, key_id: int) -> None:
+        """Take a key from its user; it opens no new connection. Raises ``NotFound``."""
+        key = self.key(key_id)
+        if key.user_id != user.id:
+            raise NotFound("there is no such key")
         self._database.run(
             "remove_key",
             [keys.KEYS_BY_FINGERPRINT, keys.user_keys(user.id), keys.ssh_key(key_id)],
@@ -135,23 +141,6 @@ class People:
             key_id = self._redis.hget(keys.KEYS_BY_FINGERPRINT, key_fingerprint)
             record = self._redis.get(keys.ssh_key(int(key_id))) if key_id else None
         return self.user(decode(SSHKey, record).user_id) if record else None
-
-    def remember_token(self, token_id: str, user: User, seconds: int) -> None:
-        """Make a token valid for ``seconds``; without this record its signature is not enough."""
-        with unavailable_when_lost():
-            self._redis.set(keys.token(token_id), user.id, ex=seconds)
-
-    def token_is_live(self, token_id: str) -> bool:
-        """Whether the token was neither revoked nor forgotten."""
-        with unavailable_when_lost():
-            return bool(self._redis.exists(keys.token(token_id)))
-
-    def revoke_token(self, user: User, token_id: str) -> None:
-        """End one of the user's tokens now. Raises ``NotFound``."""
-        with unavailable_when_lost():
-            if self._redis.get(keys.token(token_id)) != str(user.id):
-                raise NotFound("you have no such token")
-            self._redis.delete(keys.token(token_id))
 
     def set_role(self, user: User, environment_id: int, role: Role) -> None:
         """Make the user a member of the environment, with this role from now on."""
