@@ -54,6 +54,8 @@ def _account(links: Links, environment: Environment) -> Resource:
             self=account,
             apps=[*account, "apps"],
             certificates=[*account, "certificates"],
+            members=[*account, "members"],
+            activity=[*account, "activity"],
             stack=["stacks", STACK],
             organization=["organizations", ORGANIZATION],
         ),

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from api import (
     accounts,
+    activity,
     apps,
     certificates,
     configurations,
@@ -13,6 +14,7 @@ from api import (
     health,
     images,
     logs,
+    members,
     operations,
     organizations,
     releases,
@@ -50,6 +52,8 @@ _ROOMS = (
     releases,
     operations,
     logs,
+    members,
+    activity,
 )
 
 

@@ -52,7 +52,7 @@ def list_apps_of_account(account_id: int, caller: Caller, page: Paging) -> Resou
 def create_app(account_id: int, body: _NewApp, caller: Caller) -> Resource:
     """Create an app, pending until its first deploy."""
     environment = caller.environment(account_id, Role.ADMIN)
-    return _app(caller, caller.store.apps.create(environment, body.handle))
+    return _app(caller, caller.store.apps.create(environment, body.handle, actor=caller.actor))
 
 
 @router.get("/apps/{app_id}")
@@ -108,6 +108,7 @@ def _app(caller: Call, app: App) -> Resource:
         images=[*here, "images"],
         releases=[*here, "releases"],
         vhosts=[*here, "vhosts"],
+        activity=[*here, "activity"],
     )
     if has_configuration(caller, app.id):
         links |= caller.links.hal(current_configuration=["configurations", app.id])

@@ -18,6 +18,7 @@ from enclave.access import (
     permitted_environment,
     permitted_operation,
 )
+from enclave.activity import Actor, trimmed_agent
 from enclave.app import App
 from enclave.errors import Unauthenticated
 from enclave.operation import Operation
@@ -46,6 +47,7 @@ class Call(House):
     """An authenticated request. Each method is a question to ``enclave.access.authorise``."""
 
     principal: Principal
+    actor: Actor
 
     @property
     def user(self) -> User:
@@ -87,6 +89,12 @@ Open = Annotated[House, Depends(_house)]
 _BEARER = HTTPBearer(auto_error=False, description="The `access_token` of `POST /tokens`.")
 
 
+def acting(request: Request, email: str, proof: str) -> Actor:
+    """Return who asks as the activity keeps it. The address is a trusted proxy's word, if any."""
+    source = request.client.host if request.client else ""
+    return Actor(email, proof, source, trimmed_agent(request.headers.get("user-agent", "")))
+
+
 def _nothing() -> None:
     """Nobody wants to know."""
 
@@ -100,7 +108,8 @@ def _call(
         raise Unauthenticated("This needs an access token: run aptible login.")
     principal = verify_token(house.store, bearer.credentials)
     request.scope.get(PROVED, _nothing)()
-    return Call(house.store, house.settings, principal)
+    actor = acting(request, principal.user.email, principal.proof)
+    return Call(house.store, house.settings, principal, actor)
 
 
 Caller = Annotated[Call, Depends(_call)]

@@ -39,7 +39,9 @@ def list_certificates(account_id: int, caller: Caller, page: Paging) -> Resource
 def create_certificate(account_id: int, body: _NewCertificate, caller: Caller) -> Resource:
     """Keep a certificate of the environment; its endpoints may use it."""
     caller.environment(account_id, Role.DEPLOY)
-    added = caller.store.certificates.add(account_id, body.certificate_body, body.private_key)
+    added = caller.store.certificates.add(
+        account_id, body.certificate_body, body.private_key, actor=caller.actor
+    )
     return _certificate(caller, added)
 
 

@@ -60,7 +60,7 @@ def update_operation(operation_id: int, body: _Update, caller: Caller) -> Resour
     operation = caller.operation(operation_id, Role.DEPLOY)
     if not body.cancelled:
         raise InvalidInput('All that can be changed of an operation is {"cancelled": true}.')
-    caller.store.operations.cancel(operation, by=caller.user)
+    caller.store.operations.cancel(operation, by=caller.user, actor=caller.actor)
     operation = caller.store.operations.operation(operation_id)
     if not operation.cancelled:
         raise Conflict(
@@ -71,7 +71,8 @@ def update_operation(operation_id: int, body: _Update, caller: Caller) -> Resour
 
 def submit(caller: Call, app: App, asked: Asked) -> Resource:
     """Queue what was asked for and return the operation."""
-    return render_operation(caller, app, caller.store.operations.submit(*asked))
+    queued = caller.store.operations.submit(*asked, actor=caller.actor)
+    return render_operation(caller, app, queued)
 
 
 def operations_on(

@@ -43,7 +43,9 @@ def update_service(service_id: int, body: _Update, caller: Caller) -> Resource:
     app, service = live_service(caller, service_id, Role.DEPLOY)
     if "stop_timeout" in body.model_fields_set:
         settings = ServiceSettings(stop_seconds=body.stop_timeout)
-        caller.store.apps.set_service_settings(app.id, service.process_type, settings)
+        caller.store.apps.set_service_settings(
+            app.id, service.process_type, settings, actor=caller.actor
+        )
     return _one(caller, app, service)
 
 

@@ -31,7 +31,9 @@ def list_ssh_keys(user_id: int, caller: Caller, page: Paging) -> Resource:
 def create_ssh_key(user_id: int, body: _NewKey, caller: Caller) -> Resource:
     """Add a key to the caller's."""
     caller.require_self(user_id, Role.ADMIN)
-    key = caller.store.people.add_key(caller.user, body.ssh_public_key, body.name)
+    key = caller.store.people.add_key(
+        caller.user, body.ssh_public_key, body.name, actor=caller.actor
+    )
     return _ssh_key(caller.links, key)
 
 
@@ -46,7 +48,7 @@ def show_ssh_key(key_id: int, caller: Caller) -> Resource:
 def delete_ssh_key(key_id: int, caller: Caller) -> Resource:
     """Take one of the caller's keys away; it opens no new connection."""
     key = permitted_ssh_key(caller.store, caller.principal, key_id, Role.ADMIN)
-    caller.store.people.remove_key(caller.user, key_id)
+    caller.store.people.remove_key(caller.user, key_id, actor=caller.actor)
     return _ssh_key(caller.links, key)
 
 

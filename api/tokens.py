@@ -8,9 +8,10 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field, ValidationError
 
-from api.call import Call, Caller, House, Open, Paging
+from api.call import Call, Caller, House, Open, Paging, acting
 from api.hal import Links, Resource, collected
 from enclave.access import permitted_app, permitted_token
+from enclave.activity import Actor
 from enclave.clock import iso
 from enclave.errors import InvalidInput
 from enclave.people import Role
@@ -59,7 +60,9 @@ async def create_token(request: Request, house: Open) -> Resource:
     def issue() -> IssuedToken:
         user = house.store.people.authenticate(asked.username or asked.email, asked.password)
         seconds = min(asked.expires_in or house.settings.token_seconds, _LONGEST_LOGIN)
-        return _issue(house, Principal(user, "password"), asked.scope, seconds)
+        who = Principal(user, "password")
+        actor = acting(request, user.email, who.proof)
+        return _issue(house, who, actor, _NewToken(scope=asked.scope, expires_in=seconds))
 
     return _issued(house.links, await to_thread.run_sync(issue, limiter=_checking))
 
@@ -80,8 +83,7 @@ def create_own_token(user_id: int, body: _NewToken, caller: Caller) -> Resource:
     90 days unless `expires_in` says otherwise, and a year at most.
     """
     caller.require_self(user_id, Role.ADMIN)
-    seconds = min(body.expires_in, _LONGEST)
-    return _issued(caller.links, _issue(caller, caller.principal, body.scope, seconds, body.name))
+    return _issued(caller.links, _issue(caller, caller.principal, caller.actor, body))
 
 
 @router.get("/tokens/{token_id}")
@@ -94,7 +96,7 @@ def show_token(token_id: str, caller: Caller) -> Resource:
 def revoke_token(token_id: str, caller: Caller) -> Resource:
     """End one of the caller's own tokens now; every token may end itself."""
     token = _own(caller, token_id, Role.ADMIN)
-    caller.store.tokens.revoke(token)
+    caller.store.tokens.revoke(token, actor=caller.actor)
     return _token(caller.links, token)
 
 
@@ -102,16 +104,19 @@ def _own(caller: Call, token_id: str, role: Role) -> TokenRecord:
     return permitted_token(caller.store, caller.principal, token_id, role)
 
 
-def _issue(
-    house: House, principal: Principal, scope: str, seconds: int, name: str = ""
-) -> IssuedToken:
-    """Make a token that reaches no further than the principal does, who may deploy its app."""
-    only = read_scope(scope).app_id
+def _issue(house: House, principal: Principal, actor: Actor, asked: _NewToken) -> IssuedToken:
+    """Make a token of the principal's user, who must be one to deploy the app that it is for."""
+    only = read_scope(asked.scope).app_id
     if only is not None:
         permitted_app(house.store, principal, only, Role.DEPLOY)
-    url = house.settings.url
     return issue_token(
-        house.store, principal.user, url=url, seconds=seconds, scope=scope, name=name
+        house.store,
+        principal.user,
+        url=house.settings.url,
+        seconds=min(asked.expires_in, _LONGEST),
+        scope=asked.scope,
+        name=asked.name,
+        actor=actor,
     )
 
 

@@ -93,6 +93,7 @@ def create_vhost(service_id: int, body: _NewVhost, caller: Caller) -> Resource:
         port=body.container_port,
         ip_whitelist=tuple(body.ip_whitelist or ()),
         certificate_id=certificate.id if certificate else None,
+        actor=caller.actor,
     )
     return _vhost(caller, app, endpoint, EndpointStatus.PENDING)
 

@@ -52,6 +52,25 @@ class Environment:
     created_at: str
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Somebody's role in an environment: by email, whether they are a user yet or not."""
+
+    id: int
+    environment_id: int
+    email: str
+    role: Role
+    created_at: str
+
+
+def checked_email(text: str) -> str:
+    """Return an email address in the one form that is stored; raises ``InvalidInput``."""
+    email = text.strip().lower()
+    if "@" not in email or any(c.isspace() or not c.isprintable() for c in email):
+        raise InvalidInput(f"{email!r} is not an email address")
+    return email
+
+
 def fingerprint(public_key: str) -> str:
     """Return the SHA256 fingerprint of an OpenSSH public-key line, as ``ssh-keygen -l`` does.
 

@@ -56,7 +56,8 @@ def read_scope(text: str) -> Scope:
 class Principal:
     """A user, what they showed to prove it, and how far that reaches.
 
-    ``proof`` is ``token ID``, ``key SHA256:…`` or ``password``; ``token_id`` is empty without one.
+    ``proof`` is ``token ID (SCOPE)``, ``key SHA256:…`` or ``password``; ``token_id`` is for the
+    first kind alone.
     """
 
     user: User

@@ -12,6 +12,7 @@ from typing import Any
 
 import jwt
 
+from enclave.activity import LOCAL, Actor
 from enclave.errors import NotFound, Unauthenticated
 from enclave.people import User
 from enclave.principal import Principal, read_scope
@@ -33,7 +34,14 @@ class IssuedToken:
 
 
 def issue_token(
-    store: Store, user: User, *, url: str, seconds: int, scope: str = "manage", name: str = ""
+    store: Store,
+    user: User,
+    *,
+    url: str,
+    seconds: int,
+    scope: str = "manage",
+    name: str = "",
+    actor: Actor = LOCAL,
 ) -> IssuedToken:
     """Make a token of the user, valid for ``seconds``; ``url`` is the API's root.
 
@@ -49,7 +57,7 @@ def issue_token(
         "scope": record.scope,
     }
     text = jwt.encode(claims, store.sealer.derive(_ACCESS), _ALGORITHM)
-    store.tokens.remember(record)
+    store.tokens.remember(record, actor=actor)
     return IssuedToken(record, text)
 
 
@@ -69,7 +77,8 @@ def verify_token(store: Store, text: str) -> Principal:
     if user_id != str(user.id):
         raise Unauthenticated(_LOGIN_AGAIN)
     store.tokens.note_use(token)
-    return Principal(user, f"token {token.id}", read_scope(token.scope), token.id)
+    proof = f"token {token.id} ({token.scope})"
+    return Principal(user, proof, read_scope(token.scope), token.id)
 
 
 def sign_log_url(store: Store, operation_id: int) -> str:

@@ -15,6 +15,7 @@ from dulwich.errors import GitProtocolError, HangupException
 from dulwich.protocol import Protocol
 
 from enclave.access import permitted_app_by_name
+from enclave.activity import Actor, trimmed_agent
 from enclave.app import App
 from enclave.errors import Forbidden, NotFound, StoreUnavailable, TooManyRequests
 from enclave.people import Role, User
@@ -57,8 +58,9 @@ class Request:
     """What a transport has found out. ``stateless``: smart HTTP, one request of a conversation.
 
     ``advertise`` is HTTP's first request, which only lists the refs. ``waiting`` is entered while
-    the client only waits for a deploy, and may raise ``TooManyRequests``. ``id`` is what our log
-    and the client call this conversation (gitprotocol-capabilities(5), session-id).
+    the client only waits for a deploy, and may raise ``TooManyRequests``. ``source`` is the
+    client's address, ``agent`` what it calls itself. ``id`` is what our log and the client call
+    this conversation (gitprotocol-capabilities(5), session-id).
     """
 
     service: GitService
@@ -67,12 +69,20 @@ class Request:
     stateless: bool = False
     advertise: bool = False
     waiting: Callable[[], AbstractContextManager[None]] = nullcontext
+    source: str = ""
+    agent: str = ""
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
 
     @property
     def user(self) -> User:
         """Whose conversation it is."""
         return self.principal.user
+
+    @property
+    def actor(self) -> Actor:
+        """Who pushes, as the activity keeps it."""
+        agent = trimmed_agent(self.agent)
+        return Actor(self.user.email, self.principal.proof, self.source, agent)
 
 
 class Conversations:

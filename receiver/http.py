@@ -94,7 +94,14 @@ class GitOverHTTP:
         if not asked.service:
             raise Forbidden(_NO_DUMB)
         waiting = asked.place.waiting if asked.place is not None else nullcontext
-        return replace(request, stateless=True, advertise=asked.advertises, waiting=waiting)
+        return replace(
+            request,
+            stateless=True,
+            advertise=asked.advertises,
+            waiting=waiting,
+            source=asked.source,
+            agent=asked.header(b"user-agent"),
+        )
 
     def _enter(self, asked: Asked) -> Request:
         """Ask the store who it is, and whether they may do this. Not for the event loop."""

@@ -106,7 +106,9 @@ class GitOverSSH:
         except EnclaveError as error:
             session.end(_REFUSED, f"ERROR: {error}\n")
             return
-        wire = self._conversations.start(replace(request, waiting=place.waiting))
+        agent = session.channel.get_extra_info("client_version", "")
+        request = replace(request, waiting=place.waiting, source=place.source, agent=str(agent))
+        wire = self._conversations.start(request)
         status = _BROKEN_OFF
         try:
             await pump(

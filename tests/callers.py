@@ -51,6 +51,8 @@ class World:
         self.owner = store.people.create_user("owner@theirs.example", "correct horse")
         self.callers = dict(self._callers())
         self.ids = self._ids(self.here.app, 0)
+        joined = store.members.add(self.here.environment.id, "joined@example.com", Role.READ)
+        self.ids["member_id"] = joined.id
         self.foreign = {**self._their_ids(), **self._own(self.owner, 7)}
         self.unknown: Ids = dict.fromkeys(self.foreign, UNKNOWN_ID)
         self.unknown |= {"handle": "unheard-of", "environment": "unheard-of"}
@@ -101,7 +103,8 @@ class World:
         here.created, created = self.store.apps.create(theirs, "web"), here.created
         try:
             here.put_live()
-            return self._ids(here.app, 1)
+            admins = self.store.members.of_environment(theirs.id)
+            return {**self._ids(here.app, 1), "member_id": admins[0].id}
         finally:
             here.created = created
 

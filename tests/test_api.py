@@ -593,6 +593,7 @@ class TestWhoMayWhat:
     ) -> None:
         may_create, may_deploy = statuses
         operation = deploy(me, app, settings=SETTINGS).json()["id"]
+        store.members.add(app.environment_id, "another@example.com", Role.ADMIN)
         store.people.set_role(
             store.people.user_by_email("me@example.com"), app.environment_id, role
         )

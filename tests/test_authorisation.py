@@ -35,10 +35,13 @@ CHANGES_OWN = "{0} {0} {0} {0} 403 404 404"
 
 @dataclass(frozen=True)
 class Row:
-    """The statuses for ``CALLERS``, in their order; what to send; other names for the ids."""
+    """The statuses for ``CALLERS``, in their order; what to send; what the activity calls it; other
+    names for the ids.
+    """
 
     statuses: str
     body: object = None
+    action: str = ""
     query: str = ""
     ids: dict[str, str] = field(default_factory=dict)
 
@@ -46,13 +49,15 @@ class Row:
 TABLE = {
     "GET /users/{user_id}": Row(READS_OWN),
     "GET /users/{user_id}/ssh_keys": Row(READS_OWN),
-    "POST /users/{user_id}/ssh_keys": Row(CHANGES_OWN.format(201), {"ssh_public_key": NEW_KEY}),
+    "POST /users/{user_id}/ssh_keys": Row(
+        CHANGES_OWN.format(201), {"ssh_public_key": NEW_KEY}, "key.add"
+    ),
     "GET /ssh_keys/{key_id}": Row(READS_OWN),
-    "DELETE /ssh_keys/{key_id}": Row(CHANGES_OWN.format(200)),
+    "DELETE /ssh_keys/{key_id}": Row(CHANGES_OWN.format(200), action="key.remove"),
     "GET /users/{user_id}/tokens": Row(READS_OWN),
-    "POST /users/{user_id}/tokens": Row(CHANGES_OWN.format(201), {"scope": "read"}),
+    "POST /users/{user_id}/tokens": Row(CHANGES_OWN.format(201), {"scope": "read"}, "token.create"),
     "GET /tokens/{token_id}": Row(READS_OWN),
-    "DELETE /tokens/{token_id}": Row(CHANGES_OWN.format(200)),
+    "DELETE /tokens/{token_id}": Row(CHANGES_OWN.format(200), action="token.revoke"),
     "GET /organizations/{organization_id}": Row(ALL),
     "GET /reauthenticate_organizations": Row(ALL),
     "GET /stacks": Row(ALL),
@@ -62,23 +67,33 @@ TABLE = {
     "GET /find/account": Row(ANY_PART, query="?handle={environment}"),
     "GET /apps": Row(ALL),
     "GET /accounts/{account_id}/apps": Row(ANY_PART),
-    "POST /accounts/{account_id}/apps": Row(ADMINISTERS, {"handle": "new"}),
+    "POST /accounts/{account_id}/apps": Row(ADMINISTERS, {"handle": "new"}, "app.create"),
     "GET /apps/{app_id}": Row(READS_APP),
     "GET /find/app": Row(READS_APP, query="?handle={handle}&environment={environment}"),
     "GET /apps/{app_id}/services": Row(READS_APP),
     "GET /services/{service_id}": Row(READS_APP),
-    "PUT /services/{service_id}": Row("404 403 200 200 403 200 404", {"stop_timeout": 3}),
+    "PUT /services/{service_id}": Row(
+        "404 403 200 200 403 200 404", {"stop_timeout": 3}, "service.configure"
+    ),
     "GET /services/{service_id}/operations": Row(READS_APP),
-    "POST /services/{service_id}/operations": Row(DEPLOYS, {"type": "scale", "container_count": 2}),
+    "POST /services/{service_id}/operations": Row(
+        DEPLOYS, {"type": "scale", "container_count": 2}, "operation.scale"
+    ),
     "GET /apps/{app_id}/vhosts": Row(READS_APP),
     "GET /services/{service_id}/vhosts": Row(READS_APP),
-    "POST /services/{service_id}/vhosts": Row(DEPLOYS, {"user_domain": "new.example.com"}),
+    "POST /services/{service_id}/vhosts": Row(
+        DEPLOYS, {"user_domain": "new.example.com"}, "endpoint.create"
+    ),
     "GET /vhosts/{vhost_id}": Row(READS_APP),
     "GET /vhosts/{vhost_id}/operations": Row(READS_APP),
-    "POST /vhosts/{vhost_id}/operations": Row(DEPLOYS, {"type": "provision"}),
+    "POST /vhosts/{vhost_id}/operations": Row(
+        DEPLOYS, {"type": "provision"}, "operation.provision"
+    ),
     "GET /accounts/{account_id}/certificates": Row(READS_ENVIRONMENT),
     "POST /accounts/{account_id}/certificates": Row(
-        "404 403 201 201 403 404 404", {"certificate_body": CHAIN, "private_key": KEY_PEM}
+        "404 403 201 201 403 404 404",
+        {"certificate_body": CHAIN, "private_key": KEY_PEM},
+        "certificate.create",
     ),
     "GET /certificates/{certificate_id}": Row(READS_ENVIRONMENT),
     "GET /configurations/{configuration_id}": Row(READS_APP),
@@ -89,13 +104,29 @@ TABLE = {
     "GET /apps/{app_id}/releases/{number}": Row(READS_APP),
     "GET /releases/{release_id}": Row(READS_APP),
     "GET /apps/{app_id}/operations": Row(READS_APP),
-    "POST /apps/{app_id}/operations": Row(DEPLOYS, {"type": "restart"}),
+    "POST /apps/{app_id}/operations": Row(DEPLOYS, {"type": "restart"}, "operation.restart"),
     "GET /operations/{operation_id}": Row(READS_APP),
     "PUT /operations/{operation_id}": Row(
-        "404 403 200 200 403 200 404", {"cancelled": True}, ids={"operation_id": "queued_id"}
+        "404 403 200 200 403 200 404",
+        {"cancelled": True},
+        "operation.cancel",
+        ids={"operation_id": "queued_id"},
     ),
     "GET /operations/{operation_id}/logs": Row(READS_APP),
     "GET /operations/{operation_id}/events": Row(READS_APP),
+    "GET /accounts/{account_id}/members": Row(READS_ENVIRONMENT),
+    "POST /accounts/{account_id}/members": Row(
+        ADMINISTERS, {"email": "new@example.com", "role": "read"}, "member.add"
+    ),
+    "GET /accounts/{account_id}/members/{member_id}": Row(READS_ENVIRONMENT),
+    "PUT /accounts/{account_id}/members/{member_id}": Row(
+        ADMINISTERS.replace("201", "200"), {"role": "deploy"}, "member.change"
+    ),
+    "DELETE /accounts/{account_id}/members/{member_id}": Row(
+        ADMINISTERS.replace("201", "200"), action="member.remove"
+    ),
+    "GET /apps/{app_id}/activity": Row(READS_APP),
+    "GET /accounts/{account_id}/activity": Row(READS_ENVIRONMENT),
 }
 """What each caller is answered about what belongs to ``prod/web``, or to themselves."""
 
@@ -160,11 +191,15 @@ def test_every_route_that_only_shows(world: World, questions: list[Principal]) -
 
 
 @pytest.mark.parametrize("route", [each for each in TABLE if not each.startswith("GET ")])
-def test_a_route_that_changes(
+def test_a_route_that_changes_something_leaves_word_of_it(
     route: str, store: Store, world: World, tmp_path: Path, questions: list[Principal]
 ) -> None:
     for caller, status in by_caller(TABLE[route].statuses):
         if check(world, route, caller, status, questions).is_success:
+            newest = store.activities.of_installation(newest=1)[0]
+            who = world.callers[caller]
+            assert (newest.action, newest.actor.email) == (TABLE[route].action, who.user.email)
+            assert newest.actor.proof == who.principal.proof
             world = World(store, tmp_path)
 
 
@@ -298,6 +333,7 @@ class TestTokens:
 
     def test_a_scope_gives_no_more_than_its_user_has(self, world: World) -> None:
         store, admin = world.store, world.callers["for this app"].user
+        store.members.add(world.here.environment.id, "another@example.com", access.Role.ADMIN)
         store.people.set_role(admin, world.here.environment.id, access.Role.READ)
         ids = world.ids
         assert world.ask("for this app", "GET", "/apps/{app_id}", ids).status_code == 200

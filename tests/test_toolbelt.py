@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from terminal import SECONDS, Terminal
 
+from enclave.activity import Actor
 from enclave.app import App, AppSecrets, AppState, Service
 from enclave.changes import Changes, changed_secrets, changed_state
 from enclave.credentials import RegistryCredentials
@@ -516,8 +517,10 @@ class TestFollowing:
         queued: list[int] = []
         submit = store.operations.submit
 
-        def submit_and_break(request: OperationRequest, changes: Changes) -> object:
-            queued.append(submit(request, changes).id)
+        def submit_and_break(
+            request: OperationRequest, changes: Changes, *, actor: Actor
+        ) -> object:
+            queued.append(submit(request, changes, actor=actor).id)
             raise RuntimeError("after it was queued")
 
         monkeypatch.setattr(store.operations, "submit", submit_and_break)

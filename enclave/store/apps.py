@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enclave.activity import LOCAL, Actor
 from enclave.app import App, AppSecrets, AppState, AppStatus, ServiceSettings
 from enclave.clock import now_iso
 from enclave.codec import decode, encode
@@ -11,26 +12,31 @@ from enclave.people import Environment
 from enclave.release import Release
 from enclave.sealing import Sealer
 from enclave.store import keys
+from enclave.store.activity import Activities
 from enclave.store.database import Database, unavailable_when_lost
 
 
 class Apps:
     """What exists, and what is live of it. Only a finished operation writes an app's state."""
 
-    def __init__(self, database: Database, sealer: Sealer) -> None:
-        self._database = database
+    def __init__(self, database: Database, sealer: Sealer, activities: Activities) -> None:
+        self._database, self._activities = database, activities
         self._redis = database.redis
         self._sealer = sealer
 
-    def create_environment(self, handle: str) -> Environment:
+    def create_environment(self, handle: str, *, actor: Actor = LOCAL) -> Environment:
         """Create an environment. Raises ``InvalidHandle`` or ``Conflict``."""
         check_handle(handle)
         environment = Environment(self._database.next_id("environment"), handle, now_iso())
-        with unavailable_when_lost():
-            self._redis.set(keys.environment(environment.id), encode(environment))
-            if not self._database.claim(keys.ENVIRONMENTS_BY_HANDLE, handle, environment.id):
-                self._redis.delete(keys.environment(environment.id))
-                raise Conflict(f"an environment {handle} exists already")
+        made = self._activities.make(
+            self._activities.entry(
+                actor, "environment.create", handle, environment_id=environment.id
+            ),
+            [("SET", keys.environment(environment.id), encode(environment))],
+            claim=(keys.ENVIRONMENTS_BY_HANDLE, handle, environment.id),
+        )
+        if not made:
+            raise Conflict(f"an environment {handle} exists already")
         return environment
 
     def environment(self, environment_id: int) -> Environment:
@@ -49,21 +55,21 @@ class Apps:
             raise NotFound(f"there is no environment {handle}")
         return self.environment(int(environment_id))
 
-    def create(self, environment: Environment, handle: str) -> App:
+    def create(self, environment: Environment, handle: str, *, actor: Actor = LOCAL) -> App:
         """Create an app, pending. Raises ``InvalidHandle`` or ``Conflict``."""
         check_handle(handle)
         app_id = self._database.next_id("app")
-        record = {
-            "handle": handle,
-            "environment_id": str(environment.id),
-            "environment": environment.handle,
-            "created_at": now_iso(),
-        }
-        with unavailable_when_lost():
-            self._redis.hset(keys.app(app_id), mapping=record)
-            if not self._database.claim(keys.environment_apps(environment.id), handle, app_id):
-                self._redis.delete(keys.app(app_id))
-                raise Conflict(f"an app {handle} exists already in {environment.handle}")
+        record: list[str | int] = [
+            *("handle", handle, "created_at", now_iso()),
+            *("environment_id", environment.id, "environment", environment.handle),
+        ]
+        made = self._activities.make(
+            self._activities.entry(actor, "app.create", handle, app_id=app_id),
+            [("HSET", keys.app(app_id), *record)],
+            claim=(keys.environment_apps(environment.id), handle, app_id),
+        )
+        if not made:
+            raise Conflict(f"an app {handle} exists already in {environment.handle}")
         return self.app(app_id)
 
     def app(self, app_id: int) -> App:
@@ -140,11 +146,18 @@ class Apps:
         return {name: decode(ServiceSettings, record) for name, record in records.items()}
 
     def set_service_settings(
-        self, app_id: int, process_type: str, settings: ServiceSettings
+        self,
+        app_id: int,
+        process_type: str,
+        settings: ServiceSettings,
+        *,
+        actor: Actor = LOCAL,
     ) -> None:
         """Store what is set for a process type; it counts from its next containers on."""
-        with unavailable_when_lost():
-            self._redis.hset(keys.service_settings(app_id), process_type, encode(settings))
+        self._activities.make(
+            self._activities.entry(actor, "service.configure", process_type, app_id=app_id),
+            [("HSET", keys.service_settings(app_id), process_type, encode(settings))],
+        )
 
     def releases(self, app_id: int) -> list[Release]:
         """Return the app's releases, newest first."""

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from enclave.activity import LOCAL, Actor
 from enclave.certificate import Certificate, KeyPair, now, read_certificate, record_of
 from enclave.clock import now_iso
 from enclave.codec import decode, encode
 from enclave.errors import NotFound
 from enclave.sealing import Sealer
 from enclave.store import keys
+from enclave.store.activity import Activities
 from enclave.store.database import Database, unavailable_when_lost
 
 
 class Certificates:
     """What may be known of them, and (sealed) their chains and keys."""
 
-    def __init__(self, database: Database, sealer: Sealer) -> None:
+    def __init__(self, database: Database, sealer: Sealer, activities: Activities) -> None:
         self._database, self._sealer = database, sealer
+        self._activities = activities
         self._redis = database.redis
 
-    def add(self, environment_id: int, chain: str, key: str) -> Certificate:
+    def add(
+        self, environment_id: int, chain: str, key: str, *, actor: Actor = LOCAL
+    ) -> Certificate:
         """Keep a certificate (PEM) of an environment. Raises ``InvalidCertificate``."""
         pair = KeyPair(chain, key)
         read = read_certificate(pair, moment=now())
@@ -30,12 +35,19 @@ class Certificates:
             created_at=now_iso(),
         )
         sealed = self._sealer.seal(encode(pair))
-        with unavailable_when_lost():
-            self._redis.hset(
-                keys.certificate(certificate_id),
-                mapping={"record": encode(record), "sealed": sealed},
-            )
-            self._redis.sadd(keys.environment_certificates(environment_id), certificate_id)
+        fields = ["record", encode(record), "sealed", sealed]
+        self._activities.make(
+            self._activities.entry(
+                actor,
+                "certificate.create",
+                f"{certificate_id} {record.common_name}",
+                environment_id=environment_id,
+            ),
+            [
+                ("HSET", keys.certificate(certificate_id), *fields),
+                ("SADD", keys.environment_certificates(environment_id), certificate_id),
+            ],
+        )
         return record
 
     def certificate(self, certificate_id: int) -> Certificate:

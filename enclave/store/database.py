@@ -35,9 +35,12 @@ _ATTEMPTS = (
 
 _UNNAMED = None  # else redis-py reads its own package's metadata at each connection (2 ms)
 
-_TAKES_IN = frozenset({"accept_push", "submit"})
+_TAKES_IN = frozenset({"accept_push", "submit", "make"})
 _READS = frozenset({"view"})
-_OF_NO_APP = frozenset({"hold_image", "remove_key", "stop_listening"})
+_OF_NO_APP = frozenset({"hold_image", "make", "member", "stop_listening", "take_away"})
+_RECORDS = frozenset({"accept_push", "cancel", "make", "member", "submit", "take_away"})
+_TEXTS = {"make": "change", "take_away": "change"}
+"""Scripts that differ in nothing but whether a full Redis refuses them."""
 
 Word = str | bytes | int
 
@@ -148,7 +151,9 @@ def _source(script: str) -> str:
     folder = files("enclave.store") / "scripts"
     flags = "" if script in _TAKES_IN else " flags=allow-oom"
     flags += ",no-writes" if script in _READS else ""
-    parts = (script,) if script in _OF_NO_APP else ("prelude", script)
+    parts = [] if script in _OF_NO_APP else ["prelude"]
+    parts += ["activity"] if script in _RECORDS else []
+    parts += [_TEXTS.get(script, script)]
     texts = [(folder / f"{name}.lua").read_text("utf-8") for name in parts]
     return "\n".join([f"#!lua{flags}", *texts])
 

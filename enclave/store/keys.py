@@ -7,6 +7,7 @@ _ROOT = "enclave"
 USERS_BY_EMAIL = f"{_ROOT}:users:by-email"  # hash: email -> user id
 KEYS_BY_FINGERPRINT = f"{_ROOT}:keys:by-fingerprint"  # hash: fingerprint -> key id
 ENVIRONMENTS_BY_HANDLE = f"{_ROOT}:environments:by-handle"  # hash: handle -> environment id
+ACTIVITY = f"{_ROOT}:activity"  # stream: what was changed, by whom
 INSTALLATION = f"{_ROOT}:installation"  # string: this installation's name on its engines
 DUE = f"{_ROOT}:due"
 """Sorted set: app id -> time (ms) when someone must have looked at its queue. Also the channel on
@@ -30,7 +31,7 @@ ROUTES_DRAINING = f"{_ROOT}:routes:draining"  # set of endpoint ids of which som
 
 def counter(kind: str) -> str:
     """String: the last id given to a user, key, environment, app, service, operation or
-    certificate; the last revision of the routes."""
+    certificate or member; the last revision of the routes."""
     return f"{_ROOT}:last:{kind}"
 
 
@@ -42,11 +43,6 @@ def user(user_id: int) -> str:
 def user_keys(user_id: int) -> str:
     """Set of key ids."""
     return f"{_ROOT}:user:{user_id}:keys"
-
-
-def user_environments(user_id: int) -> str:
-    """Hash: environment id -> role."""
-    return f"{_ROOT}:user:{user_id}:environments"
 
 
 def ssh_key(key_id: int) -> str:
@@ -84,6 +80,16 @@ def environment_prefix() -> str:
     return environment(0)[:-1]
 
 
+def environment_activity(environment_id: int) -> str:
+    """Stream: what was changed in the environment, its apps included, by whom."""
+    return f"{environment(environment_id)}:activity"
+
+
+def environment_members(environment_id: int) -> str:
+    """Hash: email -> member (JSON)."""
+    return f"{environment(environment_id)}:members"
+
+
 def environment_apps(environment_id: int) -> str:
     """Hash: handle -> app id."""
     return f"{_ROOT}:environment:{environment_id}:apps"
@@ -102,6 +108,11 @@ def certificate(certificate_id: int) -> str:
 def app(app_id: int) -> str:
     """Hash: handle, environment_id, created_at, deploy_branch, status, state, sealed secrets."""
     return f"{_ROOT}:app:{app_id}"
+
+
+def app_activity(app_id: int) -> str:
+    """Stream: what was changed of the app, by whom."""
+    return f"{_ROOT}:app:{app_id}:activity"
 
 
 def refs(app_id: int) -> str:
@@ -212,6 +223,11 @@ def operation_log(operation_id: int) -> str:
 def operation_control(operation_id: int) -> str:
     """List that the running worker blocks on: ``cancel``, or ``end`` from itself."""
     return f"{_ROOT}:operation:{operation_id}:control"
+
+
+def change(change_id: str) -> str:
+    """String that expires: whether a change of records was made, so that asking again is safe."""
+    return f"{_ROOT}:change:{change_id}"
 
 
 def push(push_id: str) -> str:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from enclave.activity import LOCAL, Actor
 from enclave.changes import Changes
 from enclave.clock import now_iso, seconds_since
 from enclave.codec import decode, encode
@@ -14,6 +15,7 @@ from enclave.operation import Operation, OperationRequest, OperationStatus, RefU
 from enclave.people import User
 from enclave.sealing import Sealer
 from enclave.store import keys
+from enclave.store.activity import Activities
 from enclave.store.database import BLOCK_SECONDS, Database, app_keys, unavailable_when_lost
 from enclave.store.wakeups import Wakeups
 
@@ -43,9 +45,15 @@ class Operations:
     """The queue of every app, and what waits in it."""
 
     def __init__(
-        self, database: Database, sealer: Sealer, wakeups: Wakeups, *, logs_kept: int
+        self,
+        database: Database,
+        sealer: Sealer,
+        wakeups: Wakeups,
+        activities: Activities,
+        *,
+        logs_kept: int,
     ) -> None:
-        self._database = database
+        self._database, self._activities = database, activities
         self._redis = database.redis
         self._sealer = sealer
         self._wakeups = wakeups
@@ -63,9 +71,13 @@ class Operations:
             fields += ["sealed", self._sealer.seal(encode(changes))]
         return fields
 
-    def submit(self, request: OperationRequest, changes: Changes) -> Operation:
+    def submit(
+        self, request: OperationRequest, changes: Changes, *, actor: Actor = LOCAL
+    ) -> Operation:
         """Queue an operation that reserves no ref; returns it. Raises ``StoreUnavailable``."""
         operation_id = self._database.next_id("operation")
+        action = f"operation.{request.type}"
+        entry = self._activities.entry(actor, action, operation_id, app_id=request.app_id)
         self._database.run(
             "submit",
             [*app_keys(request.app_id), keys.operation(operation_id)],
@@ -73,6 +85,7 @@ class Operations:
                 request.app_id,
                 operation_id,
                 json.dumps(self.fields(request, changes)),
+                json.dumps(entry),
                 *self._wakeups.words(request.app_id),
             ],
         )
@@ -139,9 +152,10 @@ class Operations:
     def _changes(self, sealed: str | None) -> Changes:
         return decode(Changes, self._sealer.open(sealed)) if sealed else Changes()
 
-    def cancel(self, operation: Operation, *, by: User) -> str:
+    def cancel(self, operation: Operation, *, by: User, actor: Actor = LOCAL) -> str:
         """Cancel it; returns ``cancelled`` (it waited), ``cancelling`` (it runs) or ``ended``."""
         app_id, operation_id = operation.request.app_id, operation.id
+        entry = self._activities.entry(actor, "operation.cancel", operation_id, app_id=app_id)
         answer = self._database.run(
             "cancel",
             [
@@ -152,7 +166,7 @@ class Operations:
             ],
             [
                 *(app_id, operation_id, now_iso(), f"Cancelled by {by.email}."),
-                *(keys.operation_prefix(), self._logs_kept),
+                *(keys.operation_prefix(), self._logs_kept, json.dumps(entry)),
             ],
         )
         return str(answer)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 
+from enclave.activity import LOCAL, Actor
 from enclave.codec import decode, encode
 from enclave.errors import NotFound, StoreUnavailable
 from enclave.people import User
+from enclave.principal import read_scope
 from enclave.store import keys
+from enclave.store.activity import Activities
 from enclave.store.database import Database, unavailable_when_lost
 
 _NOTE_SECONDS = 60
@@ -33,18 +36,22 @@ class TokenRecord:
 class Tokens:
     """Each token by its id, and the ids of each user's. What has expired vanishes by itself."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, activities: Activities) -> None:
+        self._activities = activities
         self._redis = database.redis
 
-    def remember(self, token: TokenRecord) -> None:
+    def remember(self, token: TokenRecord, *, actor: Actor = LOCAL) -> None:
         """Have a token count from now until it expires."""
         index = keys.user_tokens(token.user_id)
-        with unavailable_when_lost(), self._redis.pipeline() as pipe:
-            pipe.set(keys.token(token.id), encode(token), exat=token.expires_at)
-            pipe.zadd(index, {token.id: token.expires_at})
-            pipe.zremrangebyscore(index, "-inf", time.time())
-            pipe.execute()
+        about = f"{token.id} ({token.scope}) {token.name}".strip()
+        self._activities.make(
+            self._activities.entry(actor, "token.create", about, app_id=_app(token)),
+            [
+                ("SET", keys.token(token.id), encode(token), "EXAT", token.expires_at),
+                ("ZADD", index, token.expires_at, token.id),
+                ("ZREMRANGEBYSCORE", index, "-inf", int(time.time()) - 1),
+            ],
+        )
 
     def find(self, token_id: str) -> TokenRecord:
         """Return a token that counts; raises ``NotFound`` for a revoked or expired one."""
@@ -73,23 +80,15 @@ class Tokens:
         except StoreUnavailable:
             return
 
-    def revoke(self, token: TokenRecord) -> None:
+    def revoke(self, token: TokenRecord, *, actor: Actor = LOCAL) -> None:
         """End a token now."""
-        self._forget(token.user_id, [token.id])
-
-    def revoke_all(self, user: User) -> int:
-        """End every token of the user now; return how many there were."""
-        with unavailable_when_lost():
-            ids = self._redis.zrevrange(keys.user_tokens(user.id), 0, -1)
-        if ids:
-            self._forget(user.id, ids)
-        return len(ids)
-
-    def _forget(self, user_id: int, ids: list[str]) -> None:
-        with unavailable_when_lost(), self._redis.pipeline(transaction=False) as pipe:
-            pipe.delete(*map(keys.token, ids), *map(keys.token_use, ids))
-            pipe.zrem(keys.user_tokens(user_id), *ids)
-            pipe.execute()
+        self._activities.take_away(
+            self._activities.entry(actor, "token.revoke", token.id, app_id=_app(token)),
+            [
+                ("DEL", keys.token(token.id), keys.token_use(token.id)),
+                ("ZREM", keys.user_tokens(token.user_id), token.id),
+            ],
+        )
 
     def _read(self, ids: list[str]) -> list[TokenRecord]:
         """Return those that count; one request, as every API request makes it."""
@@ -99,6 +98,10 @@ class Tokens:
             found = self._redis.mget([*map(keys.token, ids), *map(keys.token_use, ids)])
         records, uses = found[: len(ids)], found[len(ids) :]
         return [_record(text, used) for text, used in zip(records, uses, strict=True) if text]
+
+
+def _app(token: TokenRecord) -> int | None:
+    return read_scope(token.scope).app_id
 
 
 def _record(text: str, used: str | None) -> TokenRecord:
