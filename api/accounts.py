@@ -54,6 +54,7 @@ def _account(links: Links, environment: Environment) -> Resource:
             self=account,
             apps=[*account, "apps"],
             certificates=[*account, "certificates"],
+            ssh_keys=[*account, "ssh_keys"],
             members=[*account, "members"],
             activity=[*account, "activity"],
             stack=["stacks", STACK],

@@ -99,6 +99,7 @@ def updated_at(operation: Operation) -> str:
 def render_operation(caller: Call, app: App, operation: Operation) -> Resource:
     """Return an operation as clients see it; what it changes is not told."""
     request, here = operation.request, ["operations", operation.id]
+    user = {"user": ["users", request.user_id]} if request.user_id > 0 else {}  # not a deploy key
     return {
         "_type": "operation",
         "id": operation.id,
@@ -113,9 +114,9 @@ def render_operation(caller: Call, app: App, operation: Operation) -> Resource:
             self=here,
             account=["accounts", app.environment_id],
             resource=_resource(caller, request),
-            user=["users", request.user_id],
             logs=[*here, "logs"],
             events=[*here, "events"],
+            **user,
         ),
     }
 

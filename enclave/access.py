@@ -16,7 +16,7 @@ from enclave.endpoint import Endpoint, EndpointStatus
 from enclave.errors import Forbidden, NotFound
 from enclave.operation import Operation
 from enclave.people import Environment, Role, SSHKey
-from enclave.principal import Principal
+from enclave.principal import Principal, deploy_key_principal
 from enclave.store import Store
 from enclave.store.tokens import TokenRecord
 
@@ -27,7 +27,7 @@ PROVED = "enclave.proved"
 
 UNKNOWN = "There is no such resource, or you may not see it."
 
-_NOWHERE = 0  # no environment, app or user has this number
+_NOWHERE = 0  # no environment, app or user has this number, nor NOBODY who has a deploy key
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +112,8 @@ def _role_over(store: Store, principal: Principal, what: What) -> Role | None:
             inside = scope.app_id is None
         case OfApp(environment_id, app_id):
             inside = scope.app_id in (None, app_id)
+    if scope.environment_id is not None:
+        return scope.most if environment_id == scope.environment_id else None
     has = store.people.role(principal.user, environment_id)
     if has is None or not inside:
         return None
@@ -182,9 +184,15 @@ def permitted_certificate(
 
 
 def permitted_ssh_key(store: Store, principal: Principal, key_id: int, role: Role) -> SSHKey:
-    """Return one of the principal's own SSH keys; raises as ``authorise``."""
+    """Return an SSH key of the principal's own, or of an environment of theirs.
+
+    Raises as ``authorise``.
+    """
     found = _found(lambda: store.people.key(key_id))
-    authorise(store, principal, OfUser(found.user_id if found else _NOWHERE), role)
+    what: What = OfUser(found.user_id if found else _NOWHERE)
+    if found and found.environment_id is not None:
+        what = OfEnvironment(found.environment_id)
+    authorise(store, principal, what, role)
     return _certain(found)
 
 
@@ -197,8 +205,12 @@ def permitted_token(store: Store, principal: Principal, token_id: str, role: Rol
 
 def key_holder(store: Store, fingerprint: str) -> Principal | None:
     """Return who has the SSH key of that fingerprint (``SHA256:…``), None for an unknown key."""
-    user = store.people.user_by_fingerprint(fingerprint)
-    return Principal(user, f"key {fingerprint}") if user else None
+    key = store.people.key_by_fingerprint(fingerprint)
+    if key is None:
+        return None
+    if key.environment_id is not None:
+        return deploy_key_principal(key)
+    return Principal(store.people.user(key.user_id), f"key {fingerprint}")
 
 
 def visible_environment(store: Store, principal: Principal, environment_id: int) -> Environment:

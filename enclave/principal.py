@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from enclave.errors import InvalidInput
-from enclave.people import Role, User
+from enclave.people import Role, SSHKey, User
 
 _SCOPE = re.compile(r"manage|read|app:[1-9][0-9]{0,14}", re.ASCII)
 _APP = "app:"
@@ -17,11 +17,13 @@ class Scope:
     """How far a token reaches: it narrows its user's role, and never widens it.
 
     ``most`` is the highest role it gives; ``app_id`` the one app that it is about, if it is about
-    one. ``str(scope)`` is what clients send and see: ``manage``, ``read`` or ``app:41``.
+    one. ``str(scope)`` is what clients send and see: ``manage``, ``read`` or ``app:41``. A deploy
+    key has no user with a role: it gives ``most`` in ``environment_id``, and nothing elsewhere.
     """
 
     most: Role
     app_id: int | None = None
+    environment_id: int | None = None
 
     def __str__(self) -> str:
         """Return the scope as clients write it."""
@@ -64,3 +66,9 @@ class Principal:
     proof: str
     scope: Scope = MANAGE
     token_id: str = field(default="", repr=False)
+
+
+def deploy_key_principal(key: SSHKey) -> Principal:
+    """Return who deploys with an environment's key: nobody in person, under the key's name."""
+    nobody = User(-key.id, f"{key.name} (deploy key)", "")
+    return Principal(nobody, f"key {key.fingerprint}", Scope(Role.DEPLOY, None, key.environment_id))

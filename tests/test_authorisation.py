@@ -7,14 +7,17 @@ from typing import Any, cast
 
 import httpx
 import pytest
-from callers import CALLERS, World, public_key
+from callers import CALLERS, UNKNOWN_ID, World, public_key
 from certificates import given_certificate
 from fastapi.routing import iter_route_contexts
 
 from api import call
 from api.application import create_api
 from enclave import access
+from enclave.changes import Changes
 from enclave.errors import EnclaveError, NotFound
+from enclave.operation import OperationRequest, OperationType
+from enclave.people import SSHKey
 from enclave.principal import Principal
 from enclave.settings import Settings
 from enclave.store import Store
@@ -53,6 +56,10 @@ TABLE = {
         CHANGES_OWN.format(201), {"ssh_public_key": NEW_KEY}, "key.add"
     ),
     "GET /ssh_keys/{key_id}": Row(READS_OWN),
+    "GET /accounts/{account_id}/ssh_keys": Row(READS_ENVIRONMENT),
+    "POST /accounts/{account_id}/ssh_keys": Row(
+        ADMINISTERS, {"ssh_public_key": NEW_KEY}, "key.add"
+    ),
     "DELETE /ssh_keys/{key_id}": Row(CHANGES_OWN.format(200), action="key.remove"),
     "GET /users/{user_id}/tokens": Row(READS_OWN),
     "POST /users/{user_id}/tokens": Row(CHANGES_OWN.format(201), {"scope": "read"}, "token.create"),
@@ -278,6 +285,60 @@ def test_git_over_ssh_asks_for_the_same_role(name: str, world: World) -> None:
     assert principal is not None
     told = admitted(conversations, principal, "prod/web", GitService.RECEIVE_PACK)
     assert (told == "") == (name in ("deployer", "admin"))
+
+
+class TestDeployKeys:
+    """An environment's keys: as much as the role deploy, in all its apps, and over SSH alone."""
+
+    @pytest.fixture
+    def key(self, world: World) -> SSHKey:
+        return world.store.deploy_keys.add(world.here.environment.id, public_key(50), "ci")
+
+    def test_git(self, world: World, key: SSHKey) -> None:
+        conversations = Conversations(world.store, world.here.settings)
+        principal = access.key_holder(world.store, key.fingerprint)
+        assert principal is not None
+        for service in GitService:
+            for name in ("prod/web", "prod/other"):
+                assert admitted(conversations, principal, name, service) == ""
+            for name in ("theirs/web", "prod/unheard-of"):
+                assert admitted(conversations, principal, name, service) != ""
+        world.store.deploy_keys.remove(key)
+        assert access.key_holder(world.store, key.fingerprint) is None
+
+    @pytest.mark.parametrize(
+        ("method", "statuses"), [("GET", READS_ENVIRONMENT), ("DELETE", ADMINISTERS)]
+    )
+    def test_shown_to_members_removed_by_admins(
+        self, method: str, statuses: str, world: World, key: SSHKey
+    ) -> None:
+        for caller, status in by_caller(statuses.replace("201", "200")):
+            answer = world.ask(caller, method, "/ssh_keys/{key_id}", {"key_id": key.id})
+            if method == "DELETE" and caller == "admin":
+                assert answer.json()["name"] == "ci"
+                key = world.store.deploy_keys.add(world.here.environment.id, public_key(50))
+            assert answer.status_code == status, (caller, answer.text)
+
+    def test_a_foreign_one_is_like_an_unknown_one(self, world: World) -> None:
+        theirs = int(world.foreign["account_id"])
+        foreign = world.store.deploy_keys.add(theirs, public_key(51))
+        for method in ("GET", "DELETE"):
+            answers = [
+                world.ask("admin", method, "/ssh_keys/{key_id}", {"key_id": number})
+                for number in (foreign.id, UNKNOWN_ID)
+            ]
+            assert told(answers[0]) == told(answers[1])
+        assert world.store.deploy_keys.of_environment(theirs) == [foreign]
+
+    def test_what_it_deploys_is_told_under_its_name(self, world: World, key: SSHKey) -> None:
+        principal = access.key_holder(world.store, key.fingerprint)
+        assert principal is not None
+        app, user = world.here.app, principal.user
+        asked = OperationRequest(app.id, OperationType.DEPLOY, user.id, user.email)
+        number = world.store.operations.submit(asked, Changes()).id
+        shown = world.ask("reader", "GET", f"/operations/{number}", {}).json()
+        assert shown["user_email"] == "ci (deploy key)"
+        assert "user" not in shown["_links"]
 
 
 class TestLists:

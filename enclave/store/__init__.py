@@ -13,6 +13,7 @@ from enclave.store.activity import Activities
 from enclave.store.apps import Apps
 from enclave.store.certificates import Certificates
 from enclave.store.database import Database, unavailable_when_lost
+from enclave.store.deploy_keys import DeployKeys
 from enclave.store.due import Due
 from enclave.store.endpoints import Endpoints
 from enclave.store.helper_credentials import HelperCredentials
@@ -47,6 +48,7 @@ class Store:
         self.activities = Activities(self.database, kept=activity_kept)
         self.members = Members(self.database, self.activities)
         self.people = People(self.database, self.activities, self.members)
+        self.deploy_keys = DeployKeys(self.database, self.activities)
         self.tokens = Tokens(self.database, self.activities)
         self.apps = Apps(self.database, sealer, self.activities)
         self.wakeups = Wakeups(self.database)

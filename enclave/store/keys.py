@@ -90,6 +90,11 @@ def environment_members(environment_id: int) -> str:
     return f"{environment(environment_id)}:members"
 
 
+def environment_keys(environment_id: int) -> str:
+    """Set of the ids of the environment's deploy keys."""
+    return f"{environment(environment_id)}:keys"
+
+
 def environment_apps(environment_id: int) -> str:
     """Hash: handle -> app id."""
     return f"{_ROOT}:environment:{environment_id}:apps"

@@ -12,7 +12,7 @@ from enclave.activity import LOCAL, Actor
 from enclave.clock import now_iso
 from enclave.codec import decode, encode
 from enclave.errors import Conflict, InvalidInput, NotFound, Unauthenticated
-from enclave.people import Role, SSHKey, User, checked_email, fingerprint
+from enclave.people import NOBODY, Role, SSHKey, User, checked_email, read_key
 from enclave.store import keys
 from enclave.store.activity import Activities, Command
 from enclave.store.database import Database, unavailable_when_lost
@@ -133,14 +133,8 @@ class People:
         self, user: User, public_key: str, name: str = "", *, actor: Actor = LOCAL
     ) -> SSHKey:
         """Give the user an SSH key. Raises ``InvalidInput``, or ``Conflict`` if anyone has it."""
-        words = public_key.split()
-        key = SSHKey(
-            id=self._database.next_id("key"),
-            user_id=user.id,
-            name=name or (words[2] if len(words) > 2 else "key"),
-            public_key=" ".join(words[:2]),
-            fingerprint=fingerprint(public_key),
-        )
+        number = self._database.next_id("key")
+        key = read_key(public_key, number=number, name=name, user_id=user.id)
         made = self._activities.make(
             self._activities.entry(actor, "key.add", _key_words(user, key)),
             [
@@ -184,12 +178,17 @@ class People:
             guard=(keys.KEYS_BY_FINGERPRINT, key.fingerprint, key_id),
         )
 
-    def user_by_fingerprint(self, key_fingerprint: str) -> User | None:
-        """Return whose SSH key that is, or None."""
+    def key_by_fingerprint(self, key_fingerprint: str) -> SSHKey | None:
+        """Return the SSH key, a user's or an environment's, None for an unknown one."""
         with unavailable_when_lost():
             key_id = self._redis.hget(keys.KEYS_BY_FINGERPRINT, key_fingerprint)
             record = self._redis.get(keys.ssh_key(int(key_id))) if key_id else None
-        return self.user(decode(SSHKey, record).user_id) if record else None
+        return decode(SSHKey, record) if record else None
+
+    def user_by_fingerprint(self, key_fingerprint: str) -> User | None:
+        """Return whose SSH key that is, None for one that is nobody's."""
+        key = self.key_by_fingerprint(key_fingerprint)
+        return None if key is None or key.user_id == NOBODY else self.user(key.user_id)
 
     def set_role(
         self, user: User, environment_id: int, role: Role, *, actor: Actor = LOCAL
@@ -226,4 +225,4 @@ def _ending(user: User, tokens: Sequence[str]) -> Iterator[Command]:
 
 
 def _key_words(user: User, key: SSHKey) -> str:
-    return f"{key.name} {key.fingerprint} of {user.email}"
+    return f"{key.words} of {user.email}"
