@@ -157,6 +157,12 @@ OPEN = {
 }
 """What needs no token, and why."""
 
+AGAIN = {
+    *("operation.scale", "operation.provision", "operation.restart"),
+    *("service.configure", "token.create", "certificate.create"),
+}
+"""What can be done again to the same thing; for the others everything is made anew."""
+
 ONE_OF_ALL = {"organization_id": 1, "stack_id": 1}
 
 
@@ -207,7 +213,8 @@ def test_a_route_that_changes_something_leaves_word_of_it(
             who = world.callers[caller]
             assert (newest.action, newest.actor.email) == (TABLE[route].action, who.user.email)
             assert newest.actor.proof == who.principal.proof
-            world = World(store, tmp_path)
+            if TABLE[route].action not in AGAIN:
+                world = World(store, tmp_path)
 
 
 def check(
@@ -242,14 +249,12 @@ def test_foreign_and_unknown_are_the_same(world: World) -> None:
 
 
 @pytest.mark.parametrize("type_", list(OF_TYPES))
-def test_a_type_of_operation(type_: str, store: Store, world: World, tmp_path: Path) -> None:
+def test_a_type_of_operation(type_: str, world: World) -> None:
     statuses, more = OF_TYPES[type_]
     for caller, status in by_caller(statuses):
         body = {"type": type_, **more}
         answer = world.ask(caller, "POST", "/apps/{app_id}/operations", world.ids, body)
         assert answer.status_code == status, (caller, answer.text)
-        if answer.is_success:
-            world = World(store, tmp_path)
 
 
 def test_without_a_token_there_is_nothing(world: World) -> None:
