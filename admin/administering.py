@@ -156,12 +156,10 @@ def list_members(handle: str) -> None:
 def activity(handle: str | None, newest: int) -> None:
     """Print who changed what, when and from where, newest first."""
     store = _store()
-    if handle is None:
-        found = store.activities.of_installation(newest=newest)
-    else:
-        environment_id = store.apps.environment_by_handle(handle).id
-        found = store.activities.of_environment(environment_id, newest=newest)
-    for each in found:
+    kept = store.activities.of_installation()
+    if handle is not None:
+        kept = store.activities.of_environment(store.apps.environment_by_handle(handle).id)
+    for each in kept.newest(newest):
         by = each.actor
         words = [
             iso(each.seconds),

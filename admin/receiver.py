@@ -12,6 +12,7 @@ from typing import Any
 import uvicorn
 
 from api.application import create_api
+from enclave.errors import StoreUnavailable
 from enclave.settings import Settings
 from enclave.store import Store, open_store
 from receiver.conversation import Conversations
@@ -43,6 +44,7 @@ def run_receiver(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings, store: Store) -> None:
+    await asyncio.to_thread(_take_over, store)
     places = Places(
         settings.connections,
         a_source=settings.connections_a_source,
@@ -71,6 +73,16 @@ async def _serve(settings: Settings, store: Store) -> None:
         with suppress(asyncio.CancelledError):
             await reconciler
         ssh.close()
+
+
+def _take_over(store: Store) -> None:
+    """Bring what an older version has written into today's form."""
+    try:
+        store.members.take_over()
+    except StoreUnavailable as error:
+        logger.warning(
+            "memberships of an older version are taken over at the next start: %s", error
+        )
 
 
 def _allow_many_files(settings: Settings) -> None:

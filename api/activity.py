@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from api.call import Caller, Paging
-from api.hal import Links, Resource, collection
+from api.call import Call, Caller, Paging
+from api.hal import Links, Page, Resource, collection
 from enclave.activity import Activity
 from enclave.clock import iso
+from enclave.store.activity import Kept
 
 router = APIRouter(tags=["activity"])
 
@@ -16,29 +17,24 @@ router = APIRouter(tags=["activity"])
 def list_activity_of_app(app_id: int, caller: Caller, page: Paging) -> Resource:
     """List what was changed of the app, newest first, as far back as it is kept."""
     caller.app(app_id)
-    kept = caller.store.activities
-    found = kept.of_app(app_id, newest=page.size, skip=page.skip)
-    return collection(
-        caller.links.to("apps", app_id, "activity"),
-        "activities",
-        [_activity(caller.links, each) for each in found],
-        page=page,
-        total=kept.count_of_app(app_id),
-    )
+    return _listed(caller, ["apps", app_id], caller.store.activities.of_app(app_id), page)
 
 
 @router.get("/accounts/{account_id}/activity")
 def list_activity_of_account(account_id: int, caller: Caller, page: Paging) -> Resource:
     """List what was changed of the environment and its apps, newest first, as far as it is kept."""
     caller.environment(account_id)
-    kept = caller.store.activities
-    found = kept.of_environment(account_id, newest=page.size, skip=page.skip)
+    kept = caller.store.activities.of_environment(account_id)
+    return _listed(caller, ["accounts", account_id], kept, page)
+
+
+def _listed(caller: Call, owner: list[object], kept: Kept, page: Page) -> Resource:
     return collection(
-        caller.links.to("accounts", account_id, "activity"),
+        caller.links.to(*owner, "activity"),
         "activities",
-        [_activity(caller.links, each) for each in found],
+        [_activity(caller.links, each) for each in kept.newest(page.size, skip=page.skip)],
         page=page,
-        total=kept.count_of_environment(account_id),
+        total=kept.count(),
     )
 
 

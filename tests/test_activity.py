@@ -52,10 +52,10 @@ class House:
         self.store.pushes.accept(request)
 
     def newest(self) -> Activity:
-        return self.store.activities.of_installation(newest=1)[0]
+        return self.store.activities.of_installation().newest(1)[0]
 
     def count(self) -> int:
-        return len(self.store.activities.of_installation(newest=1000))
+        return len(self.store.activities.of_installation().newest(1000))
 
 
 @pytest.fixture
@@ -168,25 +168,25 @@ def test_an_app_tells_of_itself_and_its_environment_of_everything(house: House) 
     kept = house.store.activities
     other = house.store.apps.create(house.environment, "other")
     house.store.members.add(house.environment.id, "eve@example.com", Role.READ)
-    of_app = [each.action for each in kept.of_app(house.app.id, newest=10)]
+    of_app = [each.action for each in kept.of_app(house.app.id).newest(10)]
     assert of_app == ["operation.restart", "app.create"]
     of_environment = [
-        (each.action, each.app_id) for each in kept.of_environment(house.environment.id, newest=2)
+        (each.action, each.app_id) for each in kept.of_environment(house.environment.id).newest(2)
     ]
     assert of_environment == [("member.add", None), ("app.create", other.id)]
-    assert kept.count_of_app(house.app.id) == 2
-    assert [each.action for each in kept.of_app(house.app.id, newest=5, skip=1)] == ["app.create"]
+    assert kept.of_app(house.app.id).count() == 2
+    assert [each.action for each in kept.of_app(house.app.id).newest(5, skip=1)] == ["app.create"]
 
 
 def test_the_oldest_give_way(redis_url: str, tmp_path: Path) -> None:
     store = Store(redis_url, Sealer.from_settings("", tmp_path), activity_kept=3)
     environment = store.apps.create_environment("prod")
     apps = [store.apps.create(environment, f"app-{number}") for number in range(5)]
-    kept = store.activities.of_environment(environment.id, newest=10)
+    kept = store.activities.of_environment(environment.id).newest(10)
     assert [each.about for each in kept] == ["app-4", "app-3", "app-2"]
-    assert store.activities.count_of_environment(environment.id) == 3
-    assert store.activities.count_of_app(apps[0].id) == 1
-    assert len(store.activities.of_installation(newest=10)) == 6
+    assert store.activities.of_environment(environment.id).count() == 3
+    assert store.activities.of_app(apps[0].id).count() == 1
+    assert len(store.activities.of_installation().newest(10)) == 6
 
 
 def test_a_full_store_tells_of_what_it_lets_happen(house: House) -> None:
@@ -209,7 +209,7 @@ def test_no_secret_is_in_it(store: Store, tmp_path: Path) -> None:
     assert world.ask("configure", env={"API_KEY": secrets[1]}).status_code == 201
     credentials = {"username": "admin@example.com", "password": secrets[2], "scope": "read"}
     issued = world.admin.post("/tokens", json=credentials).json()["access_token"]
-    told = str(store.activities.of_installation(newest=1000))
+    told = str(store.activities.of_installation().newest(1000))
     assert "operation.configure" in told
     assert not [secret for secret in (*secrets, issued) if secret in told]
 

@@ -209,7 +209,7 @@ def test_a_route_that_changes_something_leaves_word_of_it(
 ) -> None:
     for caller, status in by_caller(TABLE[route].statuses):
         if check(world, route, caller, status, questions).is_success:
-            newest = store.activities.of_installation(newest=1)[0]
+            newest = store.activities.of_installation().newest(1)[0]
             who = world.callers[caller]
             assert (newest.action, newest.actor.email) == (TABLE[route].action, who.user.email)
             assert newest.actor.proof == who.principal.proof

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from enclave.errors import Conflict
 from enclave.people import Role
-from enclave.store import Store
+from enclave.store import Store, keys
 
 
 @pytest.fixture
@@ -103,6 +103,19 @@ def test_a_member_changed_meanwhile_is_not_changed_back(world: ApiApp) -> None:
     store.members.change(seen, Role.ADMIN)
     with pytest.raises(Conflict, match="meanwhile"):
         store.members.change(seen, Role.DEPLOY)
+
+
+def test_memberships_of_an_older_version_are_taken_over(world: ApiApp) -> None:
+    store, environment_id = world.store, world.environment.id
+    bob = store.people.create_user("bob@example.com", "correct horse")
+    admin = store.people.user_by_email("admin@example.com")
+    older = {bob.id: "deploy", admin.id: "read"}
+    for user_id, role in older.items():
+        store.database.raw.hset(keys.user_environments(user_id), str(environment_id), role)
+    for _ in range(2):
+        store.members.take_over()
+        assert store.people.role(bob, environment_id) is Role.DEPLOY
+        assert store.people.role(admin, environment_id) is Role.ADMIN
 
 
 @pytest.mark.parametrize(

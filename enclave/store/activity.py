@@ -26,11 +26,10 @@ Command = Sequence[str | int]
 
 
 class Activities:
-    """Writes entries together with what they are about, and reads them."""
+    """Writes entries together with what they are about, and knows where they are kept."""
 
     def __init__(self, database: Database, *, kept: int) -> None:
         self._database, self._kept = database, kept
-        self._redis = database.redis
 
     def entry(
         self,
@@ -93,33 +92,36 @@ class Activities:
         done = keys.change(uuid.uuid4().hex)
         return self._database.run(script, [done], [json.dumps(payload)]) == 1
 
-    def of_installation(self, *, newest: int, skip: int = 0) -> list[Activity]:
-        """Return all changes, newest first, without the first ``skip``."""
-        return self._read(keys.ACTIVITY, newest, skip)
+    def of_installation(self) -> Kept:
+        """Return what is kept of all changes."""
+        return Kept(self._database, keys.ACTIVITY)
 
-    def of_environment(self, environment_id: int, *, newest: int, skip: int = 0) -> list[Activity]:
-        """Return the changes of an environment and of its apps, like ``of_installation``."""
-        return self._read(keys.environment_activity(environment_id), newest, skip)
+    def of_environment(self, environment_id: int) -> Kept:
+        """Return what is kept of the changes of an environment and of its apps."""
+        return Kept(self._database, keys.environment_activity(environment_id))
 
-    def of_app(self, app_id: int, *, newest: int, skip: int = 0) -> list[Activity]:
-        """Return the changes of an app, like ``of_installation``."""
-        return self._read(keys.app_activity(app_id), newest, skip)
+    def of_app(self, app_id: int) -> Kept:
+        """Return what is kept of the changes of an app."""
+        return Kept(self._database, keys.app_activity(app_id))
 
-    def count_of_environment(self, environment_id: int) -> int:
-        """Return how many entries of the environment are kept."""
+
+class Kept:
+    """One stream of changes, to read."""
+
+    def __init__(self, database: Database, stream: str) -> None:
+        self._redis, self._stream = database.redis, stream
+
+    def count(self) -> int:
+        """Return how many there are."""
         with unavailable_when_lost():
-            return self._redis.xlen(keys.environment_activity(environment_id))
+            return self._redis.xlen(self._stream)
 
-    def count_of_app(self, app_id: int) -> int:
-        """Return how many entries of the app are kept."""
-        with unavailable_when_lost():
-            return self._redis.xlen(keys.app_activity(app_id))
-
-    def _read(self, stream: str, newest: int, skip: int) -> list[Activity]:
-        if skip >= self._kept * _ALL_KEPT:
+    def newest(self, most: int, *, skip: int = 0) -> list[Activity]:
+        """Return the ``most`` newest, newest first, without the first ``skip``."""
+        if skip >= self.count():
             return []
         with unavailable_when_lost():
-            entries = self._redis.xrevrange(stream, count=skip + newest)
+            entries = self._redis.xrevrange(self._stream, count=skip + most)
         return [_activity(entry_id, fields) for entry_id, fields in entries[skip:]]
 
 

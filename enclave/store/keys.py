@@ -45,6 +45,11 @@ def user_keys(user_id: int) -> str:
     return f"{_ROOT}:user:{user_id}:keys"
 
 
+def user_environments(user_id: int) -> str:
+    """Hash: environment id -> role, as older versions kept memberships; taken over, then gone."""
+    return f"{_ROOT}:user:{user_id}:environments"
+
+
 def ssh_key(key_id: int) -> str:
     """String: record (JSON)."""
     return f"{_ROOT}:key:{key_id}"

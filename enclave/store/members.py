@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from contextlib import suppress
 
 from enclave.activity import LOCAL, Actor
 from enclave.clock import now_iso
@@ -92,6 +93,24 @@ class Members:
         if known is None:
             return self.add(environment_id, email, role, actor=actor)
         return self.change(decode(Member, known), role, actor=actor)
+
+    def take_over(self) -> None:
+        """Take over the memberships of an older version, which kept them with each user.
+
+        Who is a member already keeps the newer role. Several at once do no harm.
+        """
+        with unavailable_when_lost():
+            users = self._redis.hgetall(keys.USERS_BY_EMAIL)
+        for email, number in users.items():
+            older = keys.user_environments(int(number))
+            with unavailable_when_lost():
+                roles = self._redis.hgetall(older)
+            for environment_id, role in roles.items():
+                with suppress(Conflict):
+                    self.add(int(environment_id), email, Role(role))
+            if roles:
+                with unavailable_when_lost():
+                    self._redis.delete(older)
 
     def check_admin_left(self, environment_id: int, *, without: str) -> None:
         """Raise ``Conflict`` if whoever has this email is the environment's last admin."""
