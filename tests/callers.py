@@ -8,7 +8,6 @@ from pathlib import Path
 
 import httpx
 from api_app import ROOT, ApiApp
-from argon2 import PasswordHasher
 from certificates import given_certificate
 from fastapi.testclient import TestClient
 
@@ -43,7 +42,6 @@ class World:
 
     def __init__(self, store: Store, data: Path) -> None:
         store.database.raw.flushall()
-        store.people._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
         self.store = store
         self.here = ApiApp(store, data)
         self.here.put_live()
