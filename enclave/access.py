@@ -101,7 +101,7 @@ def _role_over(store: Store, principal: Principal, what: What) -> Role | None:
     match what:
         case OfInstallation():
             return Role.READ
-        case OfToken(token_id=token_id) if token_id == principal.token_id:
+        case OfToken(token_id=token_id) if token_id and token_id == principal.token_id:
             return Role.ADMIN
         case OfUser(user_id) | OfToken(user_id):
             mine = user_id == principal.user.id and scope.app_id is None

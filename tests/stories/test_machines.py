@@ -26,21 +26,22 @@ def machine(installation: Installation) -> Person:
 
 
 def api(app: App, token: str, method: str, path: str, **body: str) -> dict[str, Any]:
-    """Ask the API as whoever has the token."""
+    """Ask the API as whoever has the token, with a lie about where they are."""
     answer = app.owner.run(
         *("curl", "-s", "-X", method, "-H", f"Authorization: Bearer {token}"),
         *("-H", "Content-Type: application/json", "-d", json.dumps(body)),
+        *("-H", "X-Forwarded-For: 192.0.2.66"),
         f"{app.owner.url}{path}",
     )
     said: dict[str, Any] = json.loads(answer.stdout)
     return said
 
 
-def newest_activity(app: App) -> dict[str, Any]:
+def activity(app: App) -> list[dict[str, Any]]:
     number = app.installation.app_id(app.name)
     listed = api(app, app.owner.token(), "GET", f"/apps/{number}/activity")
-    newest: dict[str, Any] = listed["_embedded"]["activities"][0]
-    return newest
+    newest_first: list[dict[str, Any]] = listed["_embedded"]["activities"]
+    return newest_first
 
 
 def test_a_token_for_one_app_pushes_there_and_sees_nothing_else(app: App, machine: Person) -> None:
@@ -54,7 +55,8 @@ def test_a_token_for_one_app_pushes_there_and_sees_nothing_else(app: App, machin
     pushed = repository.git("push", "aptible", "master:topic")
     assert pushed.returncode == 0, pushed.stderr
 
-    newest = newest_activity(app)
+    newest, before, *_ = activity(app)
+    assert (before["action"], before["remote_address"]) == ("token.create", "127.0.0.1")
     assert (newest["action"], newest["user_email"]) == ("push", owner.email)
     assert newest["about"].startswith("refs/heads/topic ")
     assert newest["proof"] == f"token {made['id']} (app:{number})"
@@ -79,7 +81,7 @@ def test_a_deploy_key_pushes_until_it_is_taken_away(app: App, machine: Person) -
     )
     pushed = repository.git("push", "aptible", "master:topic")
     assert pushed.returncode == 0, pushed.stderr
-    newest = newest_activity(app)
+    newest = activity(app)[0]
     assert newest["user_email"] == "builder (deploy key)"
     assert newest["proof"] == f"key {key['public_key_fingerprint']}"
     assert newest["user_agent"].startswith("SSH-2.0-OpenSSH")
