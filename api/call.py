@@ -18,7 +18,7 @@ from enclave.access import (
     permitted_environment,
     permitted_operation,
 )
-from enclave.activity import Actor, trimmed_agent
+from enclave.activity import Actor, trimmed
 from enclave.app import App
 from enclave.errors import Unauthenticated
 from enclave.operation import Operation
@@ -92,7 +92,7 @@ _BEARER = HTTPBearer(auto_error=False, description="The `access_token` of `POST 
 def acting(request: Request, email: str, proof: str) -> Actor:
     """Return who asks as the activity keeps it. The address is a trusted proxy's word, if any."""
     source = request.client.host if request.client else ""
-    return Actor(email, proof, source, trimmed_agent(request.headers.get("user-agent", "")))
+    return Actor(email, proof, source, trimmed(request.headers.get("user-agent", "")))
 
 
 def _nothing() -> None:

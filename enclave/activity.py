@@ -49,6 +49,6 @@ class Activity:
         return int(self.about) if self.action.startswith("operation.") else None
 
 
-def trimmed_agent(text: str) -> str:
-    """Return what a client calls itself, printable and of bounded length."""
-    return "".join(c for c in text[:_AGENT_CHARACTERS] if c.isprintable())
+def trimmed(text: str, most: int = _AGENT_CHARACTERS) -> str:
+    """Return what somebody else has named, printable and of bounded length."""
+    return "".join(c for c in text[:most] if c.isprintable())

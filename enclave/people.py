@@ -89,9 +89,11 @@ def read_key(
 ) -> SSHKey:
     """Return the key of an OpenSSH public-key line, called by its comment unless it has a name.
 
-    Raises ``InvalidInput`` for anything that is not such a line.
+    Of a name, which others read in their terminals, only printable characters are kept. Raises
+    ``InvalidInput`` for anything that is not such a line.
     """
     words = line.split()
+    name = "".join(c for c in name if c.isprintable()).strip()
     return SSHKey(
         id=number,
         user_id=user_id,

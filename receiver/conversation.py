@@ -15,7 +15,7 @@ from dulwich.errors import GitProtocolError, HangupException
 from dulwich.protocol import Protocol
 
 from enclave.access import permitted_app_by_name
-from enclave.activity import Actor, trimmed_agent
+from enclave.activity import Actor, trimmed
 from enclave.app import App
 from enclave.errors import Forbidden, NotFound, StoreUnavailable, TooManyRequests
 from enclave.people import Role, User
@@ -81,7 +81,7 @@ class Request:
     @property
     def actor(self) -> Actor:
         """Who pushes, as the activity keeps it."""
-        agent = trimmed_agent(self.agent)
+        agent = trimmed(self.agent)
         return Actor(self.user.email, self.principal.proof, self.source, agent)
 
 

@@ -9,7 +9,7 @@ from callers import public_key
 from certificates import given_certificate
 from full_redis import full
 
-from enclave.activity import Activity, Actor, trimmed_agent
+from enclave.activity import Activity, Actor, trimmed
 from enclave.app import App, ServiceSettings
 from enclave.changes import Changes
 from enclave.errors import Conflict
@@ -195,6 +195,14 @@ def test_a_full_store_tells_of_what_it_lets_happen(house: House) -> None:
     assert house.newest().action == "token.revoke"
 
 
+def test_names_cannot_paint_a_terminal(house: House) -> None:
+    """Not that of a token, nor that of a key, under which its machine deploys."""
+    issue_token(house.store, house.user, url="http://h", seconds=60, name="ci\x1b[2J")
+    assert house.newest().about.endswith(" ci[2J")
+    key = house.store.deploy_keys.add(house.environment.id, public_key(3), "ci\x1b[2J\n")
+    assert key.name == "ci[2J"
+
+
 def test_no_secret_is_in_it(store: Store, tmp_path: Path) -> None:
     world = ApiApp(store, tmp_path)
     world.put_live()
@@ -251,4 +259,4 @@ class TestOverHTTP:
     ("given", "kept"), [("git/2.39\n\x1b[31m", "git/2.39[31m"), ("x" * 500, "x" * 200), ("", "")]
 )
 def test_what_a_client_calls_itself(given: str, kept: str) -> None:
-    assert trimmed_agent(given) == kept
+    assert trimmed(given) == kept

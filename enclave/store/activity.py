@@ -10,7 +10,7 @@ import json
 import uuid
 from collections.abc import Mapping, Sequence
 
-from enclave.activity import Activity, Actor
+from enclave.activity import Activity, Actor, trimmed
 from enclave.store import keys
 from enclave.store.database import Database, unavailable_when_lost
 
@@ -48,7 +48,7 @@ class Activities:
             streams.append([keys.app_activity(app_id), self._kept])
         return {
             "action": action,
-            "about": str(about)[:_ABOUT_CHARACTERS],
+            "about": trimmed(str(about), _ABOUT_CHARACTERS),
             "fields": [
                 *("by", actor.email, "proof", actor.proof),
                 *("source", actor.source, "agent", actor.agent),
