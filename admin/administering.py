@@ -10,24 +10,11 @@ from typing import TextIO
 
 import click
 
+from admin.running import running_store
 from enclave.clock import iso
-from enclave.errors import Misconfigured
 from enclave.people import Role
-from enclave.settings import settings
-from enclave.store import Store, open_store
 
 _OUT = "none"
-
-
-def _store() -> Store:
-    """Return the store of the installation that runs; raises ``Misconfigured`` if none does."""
-    chosen = settings()
-    if not chosen.redis_url and not chosen.redis_socket.exists():
-        raise Misconfigured(
-            f"nothing runs in {chosen.data}: start it (enclave up), or name the right directory "
-            "with --data or ENCLAVE_DATA"
-        )
-    return open_store(chosen)
 
 
 @click.group()
@@ -39,7 +26,7 @@ def user() -> None:
 @click.argument("email")
 def create_user(email: str) -> None:
     """Create a user. The password is asked for, or taken from ENCLAVE_PASSWORD."""
-    people = _store().people
+    people = running_store().people
     created = people.create_user(email, _password())
     click.echo(f"Created user {created.email}.")
 
@@ -51,7 +38,7 @@ def set_password(email: str) -> None:
 
     The password is asked for, or taken from ENCLAVE_PASSWORD.
     """
-    people = _store().people
+    people = running_store().people
     known = people.user_by_email(email)
     ended = people.set_password(known, _password())
     click.echo(f"Changed the password of {known.email}; {ended} tokens ended.")
@@ -61,7 +48,7 @@ def set_password(email: str) -> None:
 @click.argument("email")
 def remove_user(email: str) -> None:
     """Remove a user with their keys, tokens and memberships; what they deployed stays."""
-    people = _store().people
+    people = running_store().people
     known = people.user_by_email(email)
     people.remove_user(known)
     click.echo(f"Removed user {known.email}.")
@@ -84,7 +71,7 @@ def key() -> None:
 @click.option("--name", default="", help="What to call it; the key's comment unless given.")
 def add_key(email: str, file: TextIO, name: str) -> None:
     """Give the user EMAIL the public key in FILE (- for standard input)."""
-    people = _store().people
+    people = running_store().people
     added = people.add_key(people.user_by_email(email), file.read(), name)
     click.echo(f"Added key {added.name} {added.fingerprint}.")
 
@@ -93,7 +80,7 @@ def add_key(email: str, file: TextIO, name: str) -> None:
 @click.argument("email")
 def list_keys(email: str) -> None:
     """List the user's keys."""
-    people = _store().people
+    people = running_store().people
     for each in people.keys_of(people.user_by_email(email)):
         click.echo(f"{each.id}\t{each.name}\t{each.fingerprint}")
 
@@ -103,7 +90,7 @@ def list_keys(email: str) -> None:
 @click.argument("number", type=int)
 def remove_key(email: str, number: int) -> None:
     """Take key NUMBER (see list) from the user."""
-    people = _store().people
+    people = running_store().people
     people.remove_key(people.user_by_email(email), number)
     click.echo("Removed.")
 
@@ -118,7 +105,7 @@ def environment() -> None:
 @click.option("--admin", "admin_email", required=True, help="The email of its first admin.")
 def create_environment(handle: str, admin_email: str) -> None:
     """Create an environment."""
-    store = _store()
+    store = running_store()
     admin = store.people.user_by_email(admin_email)
     created = store.apps.create_environment(handle)
     store.people.set_role(admin, created.id, Role.ADMIN)
@@ -131,7 +118,7 @@ def create_environment(handle: str, admin_email: str) -> None:
 @click.argument("role", type=click.Choice([*(role.value for role in Role), _OUT]))
 def set_member(handle: str, email: str, role: str) -> None:
     """Make EMAIL a member of the environment with ROLE; none takes them out."""
-    store = _store()
+    store = running_store()
     found = store.apps.environment_by_handle(handle)
     if role == _OUT:
         store.members.remove_email(found.id, email)
@@ -145,7 +132,7 @@ def set_member(handle: str, email: str, role: str) -> None:
 @click.argument("handle")
 def list_members(handle: str) -> None:
     """List the environment's members."""
-    store = _store()
+    store = running_store()
     for each in store.members.of_environment(store.apps.environment_by_handle(handle).id):
         click.echo(f"{each.email}\t{each.role}")
 
@@ -155,7 +142,7 @@ def list_members(handle: str) -> None:
 @click.option("--newest", type=click.IntRange(1), default=100, show_default=True)
 def activity(handle: str | None, newest: int) -> None:
     """Print who changed what, when and from where, newest first."""
-    store = _store()
+    store = running_store()
     kept = store.activities.of_installation()
     if handle is not None:
         kept = store.activities.of_environment(store.apps.environment_by_handle(handle).id)

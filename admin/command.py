@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from admin.administering import activity, environment, key, user
+from admin.certificates import certificate
 from enclave.errors import EnclaveError, InvalidFiles
 from enclave.settings import settings
 
@@ -92,6 +93,14 @@ def worker() -> None:
 
 
 @main.command()
+def attendant() -> None:
+    """Show receivers what containers print; runs where the Docker Engine is."""
+    from worker.attendant.main import run_attendant
+
+    run_attendant(settings())
+
+
+@main.command()
 def housekeeper() -> None:
     """Look after the repositories on this machine: repack them in the background."""
     from receiver.housekeeper import run_housekeeper
@@ -145,5 +154,5 @@ def check(directory: Path) -> None:
     click.echo("A push of these files would pass.")
 
 
-for each in (user, key, environment, activity):
+for each in (user, key, environment, activity, certificate):
     main.add_command(each)

@@ -15,14 +15,17 @@ from api.application import create_api
 from enclave.errors import StoreUnavailable
 from enclave.settings import Settings
 from enclave.store import Store, open_store
+from receiver.attendants import Attendants
 from receiver.conversation import Conversations
 from receiver.http import GitOverHTTP
 from receiver.http_connections import guarded_http
 from receiver.http_request import GIT_PATH
 from receiver.listening import listen
 from receiver.places import Places
+from receiver.portal import Portal
 from receiver.reconciler import reconcile_forever
 from receiver.ssh import GitOverSSH
+from receiver.ssh_host_keys import host_keys, rsa_line
 
 Message = MutableMapping[str, Any]
 ASGI = Callable[
@@ -52,13 +55,18 @@ async def _serve(settings: Settings, store: Store) -> None:
         failures=settings.login_failures,
     )
     conversations = Conversations(store, settings)
-    ssh = await GitOverSSH(store, settings, conversations, places).start()
+    attendants = Attendants(store, settings)
+    await attendants.start()
+    keys = host_keys(settings.data)
+    ssh = await GitOverSSH(store, settings, conversations, places).start(keys)
+    portal = await Portal(store, settings, attendants, places).start(keys)
     reconciler = asyncio.create_task(reconcile_forever(store, settings))
     git = GitOverHTTP(store, settings, conversations, places)
     server = uvicorn.Server(
         uvicorn.Config(
-            _either(git, create_api(store, settings)),
+            _either(git, create_api(store, settings, attendants, portal_host_key=rsa_line(keys))),
             http=guarded_http(places, settings),
+            ws="none",  # else uvicorn speaks it as soon as a library for it is there
             log_level="warning",
             proxy_headers=bool(settings.proxies),
             forwarded_allow_ips=settings.proxies,
@@ -73,6 +81,8 @@ async def _serve(settings: Settings, store: Store) -> None:
         with suppress(asyncio.CancelledError):
             await reconciler
         ssh.close()
+        portal.close()
+        attendants.close()
 
 
 def _take_over(store: Store) -> None:

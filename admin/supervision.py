@@ -74,9 +74,12 @@ def _take_place(settings: Settings, data: Path) -> None:
     ports = {
         "--http-port": (settings.http_host, settings.http_port),
         "--ssh-port": (settings.ssh_host, settings.ssh_port),
+        "ENCLAVE_PORTAL_PORT": (settings.ssh_host, settings.portal_port),
         "ENCLAVE_ROUTER_HTTP_PORT": (settings.router_host, settings.router_http_port),
         "ENCLAVE_ROUTER_HTTPS_PORT": (settings.router_host, settings.router_https_port),
     }
+    if settings.router_hosts_port:
+        ports["ENCLAVE_ROUTER_HOSTS_PORT"] = ("127.0.0.1", settings.router_hosts_port)
     deadline = time.monotonic() + _PORT_SECONDS
     for option, (host, port) in ports.items():
         while not _is_free(host, port):
@@ -146,6 +149,7 @@ def supervisor_configuration(settings: Settings, data: Path) -> str:
         **_program([*ours, "housekeeper"], data, "housekeeper", priority=30),
         "stopwaitsecs": str(math.ceil(settings.worker_stop_seconds)),
     }
+    config["program:attendant"] = _program([*ours, "attendant"], data, "attendant", priority=30)
     config["program:worker"] = {
         **_program([*ours, "worker"], data, "worker-%(process_num)d", priority=30),
         "process_name": "worker-%(process_num)d",

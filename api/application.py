@@ -10,6 +10,7 @@ from api import (
     apps,
     certificates,
     configurations,
+    container_logs,
     error_bodies,
     health,
     images,
@@ -22,12 +23,14 @@ from api import (
     service_operations,
     services,
     ssh_keys,
+    ssh_portal_connections,
     stacks,
     tokens,
     users,
     vhosts,
 )
 from api.call import House
+from api.container_output import ContainerOutput
 from api.middleware import BodyLimit, SecurityHeaders, UnexpectedErrors
 from enclave.settings import Settings
 from enclave.store import Store
@@ -51,14 +54,26 @@ _ROOMS = (
     images,
     releases,
     operations,
+    ssh_portal_connections,
     logs,
+    container_logs,
     members,
     activity,
 )
 
 
-def create_api(store: Store, settings: Settings) -> FastAPI:
-    """Return the API over ``store``. It has no start-up or shutdown of its own: mount it anywhere.
+def create_api(
+    store: Store,
+    settings: Settings,
+    containers: ContainerOutput | None = None,
+    *,
+    portal_host_key: str = "",
+) -> FastAPI:
+    """Return the API over ``store``. Without ``containers`` nobody tells what they print.
+
+    ``portal_host_key`` is the log portal's RSA key, which clients will insist on.
+
+    It has no start-up or shutdown of its own: mount it anywhere.
 
     A follower of a log ends with its connection: give the server a deadline for its graceful end.
     """
@@ -69,7 +84,7 @@ def create_api(store: Store, settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # no redirect answers a POST
     )
-    api.state.house = House(store, settings)
+    api.state.house = House(store, settings, containers, portal_host_key)
     error_bodies.install_error_bodies(api)
     for room in _ROOMS:
         api.include_router(room.router)

@@ -108,6 +108,7 @@ def _app(caller: Call, app: App) -> Resource:
         images=[*here, "images"],
         releases=[*here, "releases"],
         vhosts=[*here, "vhosts"],
+        log_events=[*here, "logs", "events"],
         activity=[*here, "activity"],
     )
     if has_configuration(caller, app.id):

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from api.container_output import ContainerOutput
 from api.hal import Links, Page, asked_page
 from enclave.access import (
     PROVED,
@@ -35,6 +36,10 @@ class House:
 
     store: Store
     settings: Settings
+    containers: ContainerOutput | None = None
+    """Who tells what containers print; None where there is no receiver around the API."""
+    portal_host_key: str = ""
+    """The log portal's RSA host key: ``ssh-rsa AAAA…``, without a host."""
 
     @property
     def links(self) -> Links:
@@ -42,7 +47,7 @@ class House:
         return Links(self.settings.url)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Call(House):
     """An authenticated request. Each method is a question to ``enclave.access.authorise``."""
 
@@ -109,7 +114,8 @@ def _call(
     principal = verify_token(house.store, bearer.credentials)
     request.scope.get(PROVED, _nothing)()
     actor = acting(request, principal.user.email, principal.proof)
-    return Call(house.store, house.settings, principal, actor)
+    around = house.containers, house.portal_host_key
+    return Call(house.store, house.settings, *around, principal=principal, actor=actor)
 
 
 Caller = Annotated[Call, Depends(_call)]

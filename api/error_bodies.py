@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from enclave.errors import (
+    AttendantsAway,
     EnclaveError,
     NotFound,
     StoreRefused,
@@ -53,7 +54,7 @@ def _enclave_error(request: Request, error: EnclaveError) -> JSONResponse:
         _LOG.error("%s", error)
         message = _later(error) if isinstance(error, StoreRefused) else _LATER
         return error_response(error.status, error.code, message)
-    if error.status >= 500:
+    if error.status >= 500 and not isinstance(error, AttendantsAway):
         return internal_error(error, f"{request.method} {request.url.path}")
     headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else None
     # What does not exist and what may not be seen are told in the same words (invariant 7).

@@ -35,6 +35,7 @@ class OperationBody(BaseModel):
     container_count: int | None = None
     container_size: int | None = None
     release: int | None = None
+    command: StrictStr | None = Field(None, max_length=64 << 10, repr=False)
 
     def changes(self, projected: AppState) -> Changes:
         """Return what the body changes of the app, whose image will be that of ``projected``.

@@ -39,9 +39,9 @@ def read_operation(caller: Call, app_id: int, body: OperationBody) -> tuple[App,
     Raises ``NotFound`` or ``Forbidden`` as the role of its type asks, and a kind of
     ``InvalidInput`` when it cannot be accepted.
     """
-    app = caller.app(app_id, Role.DEPLOY)
     kind = _KINDS.get(body.type)
     if kind is None:
+        caller.app(app_id, Role.DEPLOY)
         raise InvalidInput(f"Operations of type {body.type!r} are not available here yet.")
     app = caller.app(app_id, kind.role)
     require_alive(caller, app)
@@ -198,6 +198,29 @@ def _read_deprovision(caller: Call, app: App, _body: OperationBody) -> Asked:
     return _request(caller, app, OperationType.DEPROVISION), Changes()
 
 
+def _read_execute(caller: Call, app: App, body: OperationBody) -> Asked:
+    """Read the command of a terminal, which gets a container of its own when it is visited."""
+    if not (command := (body.command or "").strip()):
+        raise InvalidInput('An execute says which command: {"type": "execute", "command": "ls"}.')
+    if "\0" in command:
+        raise InvalidInput("The command holds a NUL, which no command can.")
+    _require_live(app, OperationType.EXECUTE)
+    return _request(caller, app, OperationType.EXECUTE), Changes(command=command)
+
+
+def _read_logs(caller: Call, app: App, _body: OperationBody) -> Asked:
+    _require_live(app, OperationType.LOGS)
+    return _request(caller, app, OperationType.LOGS), Changes()
+
+
+def _require_live(app: App, what: str) -> None:
+    if app.state.release is None:
+        raise InvalidInput(
+            f"The app {app.name} was never deployed, so there is nothing for {what}: "
+            "deploy it first (aptible deploy, or git push)."
+        )
+
+
 _KINDS: dict[str, _Kind] = {
     OperationType.DEPLOY: _Kind(Role.DEPLOY, _read_deploy),
     OperationType.RESTART: _Kind(Role.DEPLOY, _read_restart),
@@ -206,4 +229,6 @@ _KINDS: dict[str, _Kind] = {
     OperationType.SCALE: _Kind(Role.DEPLOY, _read_service_scale),
     OperationType.ROLLBACK: _Kind(Role.DEPLOY, _read_rollback),
     OperationType.DEPROVISION: _Kind(Role.ADMIN, _read_deprovision),
+    OperationType.EXECUTE: _Kind(Role.DEPLOY, _read_execute),
+    OperationType.LOGS: _Kind(Role.READ, _read_logs),
 }

@@ -70,9 +70,10 @@ def update_operation(operation_id: int, body: _Update, caller: Caller) -> Resour
 
 
 def submit(caller: Call, app: App, asked: Asked) -> Resource:
-    """Queue what was asked for and return the operation."""
-    queued = caller.store.operations.submit(*asked, actor=caller.actor)
-    return render_operation(caller, app, queued)
+    """Queue what was asked for, or keep it for a visit, and return the operation."""
+    operations = caller.store.operations
+    take = operations.record if asked[0].type.visits else operations.submit
+    return render_operation(caller, app, take(*asked, actor=caller.actor))
 
 
 def operations_on(
@@ -116,6 +117,7 @@ def render_operation(caller: Call, app: App, operation: Operation) -> Resource:
             resource=_resource(caller, request),
             logs=[*here, "logs"],
             events=[*here, "events"],
+            ssh_portal_connections=[*here, "ssh_portal_connections"],
             **user,
         ),
     }

@@ -36,5 +36,8 @@ def _stack(caller: Call) -> Resource:
         "name": "enclave",
         "region": "self-hosted",
         "outbound_ip_addresses": [],
+        "ssh_portal_host": caller.settings.ssh_public_host,
+        "ssh_portal_port": caller.settings.portal_port,
+        "ssh_host_rsa_public_key": caller.portal_host_key,
         "_links": caller.links.hal(self=["stacks", STACK]),
     }

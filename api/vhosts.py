@@ -12,6 +12,7 @@ from api.operation_body import OperationBody
 from api.operation_requests import read_endpoint_operation, require_alive
 from api.operations import operations_on, submit
 from api.services import live_service
+from api.vhost_changes import VhostChanges, latest
 from enclave.access import permitted_endpoint
 from enclave.app import App
 from enclave.endpoint import Endpoint, EndpointStatus
@@ -50,7 +51,9 @@ class _NewVhost(BaseModel):
             )
         if self.acme:
             raise InvalidEndpoint(
-                "Managed TLS is not available here: give --certificate-file and --private-key-file."
+                "Managed TLS is nothing an endpoint asks for here: leave it out where the operator "
+                "has certificates got automatically; else give --certificate-file and "
+                "--private-key-file."
             )
 
 
@@ -100,8 +103,24 @@ def create_vhost(service_id: int, body: _NewVhost, caller: Caller) -> Resource:
 
 @router.get("/vhosts/{vhost_id}")
 def show_vhost(vhost_id: int, caller: Caller) -> Resource:
-    """Show one endpoint."""
-    return _vhost(caller, *_endpoint(caller, vhost_id, Role.READ))
+    """Show one endpoint, as it is live."""
+    app, endpoint, status = _endpoint(caller, vhost_id, Role.READ)
+    return _vhost(caller, app, app.state.endpoint(vhost_id) or endpoint, status)
+
+
+@router.put("/vhosts/{vhost_id}")
+def change_vhost(vhost_id: int, body: VhostChanges, caller: Caller) -> Resource:
+    """Say what the endpoint shall be: its next ``provision`` makes it so, all at once.
+
+    Until then, and if that fails, it goes on as it is, and is shown so; this answer alone shows
+    what is wanted.
+    """
+    app, endpoint, status = _endpoint(caller, vhost_id, Role.DEPLOY)
+    require_alive(caller, app)
+    if status is EndpointStatus.DEPROVISIONED:
+        raise InvalidEndpoint(f"Endpoint {vhost_id} is deprovisioned: create another one.")
+    changed = body.changed(caller, app, latest(caller, app, endpoint))
+    return _vhost(caller, app, caller.store.endpoints.wish(changed, actor=caller.actor), status)
 
 
 @router.get("/vhosts/{vhost_id}/operations")
@@ -134,7 +153,8 @@ def _listed(
     address: str,
     page: Paging,
 ) -> Resource:
-    return collected(address, "vhosts", found, lambda each: _vhost(caller, app, *each), page)
+    live = [(app.state.endpoint(each.id) or each, status) for each, status in found]
+    return collected(address, "vhosts", live, lambda each: _vhost(caller, app, *each), page)
 
 
 def _vhost(caller: Call, app: App, endpoint: Endpoint, status: EndpointStatus) -> Resource:

@@ -71,6 +71,10 @@ class AppState:
         """Return the endpoints of one service."""
         return tuple(each for each in self.endpoints if each.process_type == process_type)
 
+    def endpoint(self, endpoint_id: int) -> Endpoint | None:
+        """Return the provisioned endpoint of that number, as it is live, or None."""
+        return next((each for each in self.endpoints if each.id == endpoint_id), None)
+
 
 @dataclass(frozen=True, slots=True)
 class AppSecrets:

@@ -36,7 +36,8 @@ class Changes:
     replace the stored ones; ``forget_credentials`` removes them. ``environment`` maps variables to
     values, ``""`` unsets. ``container_count`` and ``container_size`` (MiB) are those of services
     that are new; of the service that is scaled, where the operation is a scale. ``helper``: None
-    keeps, ``""`` removes, else the program that gives registry credentials.
+    keeps, ``""`` removes, else the program that gives registry credentials. ``command`` is what an
+    execute runs.
     """
 
     image: str | None = None
@@ -46,6 +47,7 @@ class Changes:
     container_count: int | None = None
     container_size: int | None = None
     helper: str | None = None
+    command: str | None = field(default=None, repr=False)
 
 
 def read_changes(

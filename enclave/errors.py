@@ -41,6 +41,7 @@ EnclaveError
 ├── LeaseLost                       another worker holds this app now; this one must stop
 ├── StoreUnavailable                Redis did not answer: what was sent may or may not hold
 │   └── StoreRefused                Redis is full or read-only, and took nothing
+├── AttendantsAway                  nobody who talks to the Engine answered a receiver's call
 ├── RouterUnavailable               HAProxy does not answer
 │   └── RouterRefused               HAProxy runs on with an older configuration
 └── Misconfigured                   this installation's own settings are wrong
@@ -307,6 +308,13 @@ class StoreRefused(StoreUnavailable):
     """Redis is out of memory or may only be read: it took nothing of what was sent."""
 
     code = "store_refused"
+
+
+class AttendantsAway(EnclaveError):
+    """No attendant came when a receiver called one: nobody can tell of containers now."""
+
+    code = "attendants_away"
+    status = 503
 
 
 class RouterUnavailable(EnclaveError):

@@ -23,6 +23,13 @@ class OperationType(StrEnum):
     ROLLBACK = "rollback"
     PROVISION = "provision"
     DEPROVISION = "deprovision"
+    EXECUTE = "execute"
+    LOGS = "logs"
+
+    @property
+    def visits(self) -> bool:
+        """Whether it runs beside the others, for as long as somebody is connected (SPEC 6.1)."""
+        return self in (OperationType.EXECUTE, OperationType.LOGS)
 
 
 class OperationStatus(StrEnum):

@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     http_port: int = 8080
     ssh_host: str = "127.0.0.1"
     ssh_port: int = 8022
+    portal_port: int = Field(8023, description="the log portal (SSH, on SSH_HOST); not 22")
     public_url: str = Field("", description="the URL users type; empty: http://localhost:HTTP_PORT")
     ssh_public_host: str = Field("localhost", description="the host users type for git over SSH")
 
@@ -129,12 +130,24 @@ class Settings(BaseSettings):
     proxies: str = Field(
         "", description="addresses whose X-Forwarded-For is believed, comma between"
     )
+    attendants_host: str = Field(
+        "127.0.0.1", description="where a receiver waits for attendants: they must reach it"
+    )
     receivers: int = Field(1, ge=1, le=64, description="receiver processes of `enclave up`")
 
     domain: str = Field("localhost", description="apps get names below it: app-ID.DOMAIN")
     router_host: str = Field("127.0.0.1", description="where requests for apps come in")
     router_http_port: int = 8081
     router_https_port: int = 8444
+    router_hosts_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="on 127.0.0.1, tells Caddy which hosts are endpoints; 0: none",
+    )
+    certbot_port: int = Field(
+        0, ge=0, le=65535, description="on 127.0.0.1, where certbot answers challenges; 0: nowhere"
+    )
     router_connections: int = Field(8192, gt=0, description="requests for apps at a time")
     router_idle_seconds: float = Field(
         60.0, gt=0, description="silence of an app, or of its client, before it is cut off"

@@ -1,22 +1,39 @@
-"""Shows a pusher the log of the deploy that its push set off, to the end (DESIGN 3.6)."""
+"""Shows the log of an operation to its end: to a pusher (DESIGN 3.6), to who visits the portal."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from typing import Protocol
 
 from enclave.errors import StoreUnavailable
 from enclave.operation import Operation
 from enclave.store import Store
 from enclave.waiting import LOOK_SECONDS, Waiting
-from receiver.report import Report
 
 _STORE_SECONDS = 60.0  # a store that is away for longer is not waited for
 
 
+class Watcher(Protocol):
+    """Who is shown a log. Whoever went away raises an ``OSError``."""
+
+    def say(self, lines: Sequence[str], /) -> None:
+        """Show lines."""
+        ...
+
+    def replace(self, line: str, /) -> None:
+        """Show a line that counts until the next one."""
+        ...
+
+    def keep_alive(self) -> None:
+        """Nothing is to be shown at the moment."""
+        ...
+
+
 def follow_operation(
-    store: Store, operation_id: int, report: Report, *, silence: float
+    store: Store, operation_id: int, report: Watcher, *, silence: float
 ) -> Operation:
-    """Send the operation's log as ``remote:`` lines; return the operation once it has ended.
+    """Show the operation's log line by line; return the operation once it has ended.
 
     The receiver only watches: what happens does not depend on it, nor on the client, whose death
     shows as an ``OSError`` at the next line or keep-alive. ``silence`` is seconds between two
@@ -39,7 +56,7 @@ def follow_operation(
 
 
 class _Follower:
-    def __init__(self, store: Store, operation_id: int, report: Report, silence: float) -> None:
+    def __init__(self, store: Store, operation_id: int, report: Watcher, silence: float) -> None:
         self._store, self._operation_id, self._report = store, operation_id, report
         self._silence = silence
         self._waiting: Waiting | None = Waiting(store, operation_id)

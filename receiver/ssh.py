@@ -7,13 +7,11 @@ import logging
 import shlex
 import uuid
 from dataclasses import replace
-from pathlib import Path
 
 import asyncssh
 
 from enclave.access import key_holder
 from enclave.errors import EnclaveError, StoreUnavailable
-from enclave.files import create_private
 from enclave.principal import Principal
 from enclave.settings import Settings
 from enclave.store import Store
@@ -45,13 +43,13 @@ class GitOverSSH:
         self._conversations = conversations
         self.places = places
 
-    async def start(self) -> asyncssh.SSHAcceptor:
-        """Listen; returns the acceptor, whose ``close`` ends the listening."""
+    async def start(self, keys: list[asyncssh.SSHKey]) -> asyncssh.SSHAcceptor:
+        """Listen, as the host with these keys; ``close`` what it returns to end that."""
         return await asyncssh.create_server(
             lambda: Gate(self),
             sock=listen(self.settings.ssh_host, self.settings.ssh_port, PromptListener),
             window=_WINDOW,
-            server_host_keys=host_keys(self.settings.data),
+            server_host_keys=keys,
             encoding=None,
             allow_scp=False,
             allow_pty=False,
@@ -143,14 +141,3 @@ def _words(command: str) -> tuple[str, str]:
     if len(words) == 3 and words[0] == "git":
         words = [f"git-{words[1]}", words[2]]
     return (words[0], words[1]) if len(words) == 2 else ("", "")
-
-
-def host_keys(data: Path) -> list[asyncssh.SSHKey]:
-    """Return this server's host keys, made on first use and kept: Ed25519, RSA for old clients."""
-    ed25519, rsa = data / "host.ssh-ed25519", data / "host.ssh-rsa"
-    if not ed25519.exists():
-        create_private(ed25519, asyncssh.generate_private_key("ssh-ed25519").export_private_key())
-    if not rsa.exists():
-        key = asyncssh.generate_private_key("ssh-rsa", key_size=3072)
-        create_private(rsa, key.export_private_key())
-    return [asyncssh.read_private_key(str(path)) for path in (ed25519, rsa)]

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from enclave.errors import InvalidCertificate, NotFound
 from enclave.files import create_private
 from enclave.store.certificates import Certificates
-from router.configuration import CERTIFICATES, certificate_file, default_certificate
+from router.certificate_list import CERTIFICATES, certificate_file, default_certificate
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class CertificateFiles:
     def bring(self, wanted: frozenset[int]) -> frozenset[int]:
         """Make the files of these certificates and the default one be there.
 
-        Returns the certificates that HAProxy can serve; one that it cannot is named in the log.
+        Returns those that HAProxy can serve; one that it cannot is named in the log.
         Raises ``StoreUnavailable``.
         """
         default = self._directory / default_certificate(self._domain)

@@ -14,16 +14,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
 
+from enclave.certificate import Certificate
 from enclave.errors import Misconfigured
 from enclave.route import Route, Target
 from enclave.settings import Settings
 from router.backends import backend_name
+from router.certificate_list import certificate_list
 
-CERTIFICATES = "certificates"
 UNKNOWN = "unknown"
 _TUNNEL = "1h"  # of silence in a WebSocket
 _OLD_PROCESSES = 50  # that serve on after as many reloads; the oldest is ended then
 _UNFIT = re.compile(r"""['"\\$%,\n]""")
+_CHALLENGE = "{ path_beg /.well-known/acme-challenge/ } !{ ssl_fc }"
 _TEXT = 'content-type "text/plain; charset=utf-8"'
 
 
@@ -38,37 +40,25 @@ class Configuration:
     structure: str
 
 
-def certificate_file(certificate_id: int) -> str:
-    """Return where a given certificate with its chain and key is, from HAProxy's directory."""
-    return f"{CERTIFICATES}/{certificate_id}.pem"
-
-
-def default_certificate(domain: str) -> str:
-    """Return where the installation's own certificate is, from HAProxy's directory."""
-    return f"default-{domain}.pem"
-
-
 def render(
     settings: Settings,
     routes: Sequence[Route],
     slots: Mapping[int, int],
     *,
     certificates: frozenset[int] = frozenset(),
+    own: Sequence[Certificate] = (),
     user: str = "",
 ) -> Configuration:
     """Return the files for these routes, with ``slots[endpoint_id]`` servers each.
 
-    ``certificates`` are the given ones that can be served. ``user``: HAProxy's own, when root
-    starts it.
+    ``certificates`` are those that can be served, ``own`` the installation's, newest first.
+    ``user``: HAProxy's own, when root starts it.
     """
     hosts = "".join(
         f"{host} {backend_name(route.endpoint_id)}\n" for route in routes for host in route.hosts
     )
-    listed = "".join(
-        f"{certificate_file(route.certificate_id)} {' '.join(route.hosts)}\n"
-        for route in routes
-        if route.certificate_id in certificates and route.hosts
-    )
+    servable = [each for each in own if each.id in certificates]
+    listed = certificate_list(settings.domain, routes, certificates, servable)
     hosts_file, list_file = f"hosts-{_digest(hosts)}.map", f"certificates-{_digest(listed)}.list"
     heads = [_head(route) for route in routes]
     frame = _frame(settings, hosts_file, list_file, user)
@@ -106,7 +96,7 @@ def _frame(settings: Settings, hosts_file: str, list_file: str, user: str) -> st
         proxies = "    acl from_proxy always_false\n"
     http = f"{settings.router_host or '*'}:{settings.router_http_port}"
     https = f"{settings.router_host or '*'}:{settings.router_https_port}"
-    default = default_certificate(settings.domain)
+    challenges = f"    use_backend certbot if {_CHALLENGE}\n" if settings.certbot_port else ""
     directory = _directory(settings)  # the file of a map is not looked for in the default path
     return f"""\
     default-path config
@@ -137,7 +127,7 @@ defaults
 
 frontend apps
     bind {http}
-    bind {https} ssl crt {default} crt-list {list_file} alpn h2,http/1.1
+    bind {https} ssl crt-list {list_file} alpn h2,http/1.1
 {proxies}\
     http-request set-var(txn.proxied) bool(true) if from_proxy
     acl proxied var(txn.proxied) -m bool
@@ -154,11 +144,41 @@ frontend apps
     # After a reload an old process does not just drop a connection, on which a request may be
     # coming (close-spread-time): it says that the next answer is the last.
     http-after-response set-header Connection close if {{ stopping }}
+{challenges}\
     use_backend "%[req.fhdr(host),field(1,:),lower,map('{directory}/{hosts_file}',{UNKNOWN})]"
     default_backend {UNKNOWN}
 
 backend {UNKNOWN}
     http-request return status 404 {_TEXT} string "No app has this name.\\n"
+{_hosts_frontend(settings, f"{directory}/{hosts_file}")}\
+{_certbot(settings)}"""
+
+
+def _hosts_frontend(settings: Settings, hosts_file: str) -> str:
+    """Return what tells a Caddy on this machine whether a host is an endpoint (``?domain=HOST``).
+
+    It reads the map that requests are led by, and nothing else: no stranger reaches 127.0.0.1.
+    """
+    if not settings.router_hosts_port:
+        return ""
+    return f"""
+frontend hosts
+    bind 127.0.0.1:{settings.router_hosts_port}
+    acl known "url_param(domain),lower,map('{hosts_file}')" -m found
+    http-request return status 200 {_TEXT} string "An app has this name.\\n" if known
+    http-request return status 404 {_TEXT} string "No app has this name.\\n"
+"""
+
+
+def _certbot(settings: Settings) -> str:
+    """Return where certbot answers the challenges of RFC 8555, 8.3, while it asks for something."""
+    if not settings.certbot_port:
+        return ""
+    return f"""
+backend certbot
+    retries 0
+    http-error status 503 {_TEXT} string "No certificate is being asked for now.\\n"
+    server certbot 127.0.0.1:{settings.certbot_port}
 """
 
 

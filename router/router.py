@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 
+from enclave.certificate import Certificate
 from enclave.errors import RouterUnavailable
 from enclave.route import Route
 from enclave.settings import Settings
@@ -37,6 +38,7 @@ class Router:
         self._drains = Drains(self._haproxy, seconds=settings.drain_seconds)
         self._lost_socket = LostSocket(settings.haproxy_socket)
         self._wanted: dict[int, Route] = {}
+        self._own: list[Certificate] = []
         self._slots: dict[int, int] = {}
         self._changed: set[int] = set()
         self._all_changed = True  # as far as is known
@@ -62,6 +64,10 @@ class Router:
                 self._wanted.pop(endpoint_id, None)
             else:
                 self._wanted[endpoint_id] = route
+        own = self._store.own_certificates.all()
+        if own != self._own or not changes.routes:  # what was announced is no route
+            self._all_changed = True
+        self._own = own
         self._changed |= changes.routes.keys()
         self._revision, self._has_read = changes.revision, True
 
@@ -133,16 +139,18 @@ class Router:
             )
             for route in routes
         }
-        given = frozenset(each.certificate_id for each in routes if each.certificate_id is not None)
+        wanted = {each.certificate_id for each in routes if each.certificate_id is not None}
+        files = frozenset(wanted | {each.id for each in self._own})
         configuration = render(
             self._settings,
             routes,
             slots,
-            certificates=self._certificates.bring(given),
+            certificates=self._certificates.bring(files),
+            own=self._own,
             user=self._user,
         )
         self._files.write(configuration)
-        self._certificates.drop_others(given)
+        self._certificates.drop_others(files)
         self._slots = slots
         return configuration
 

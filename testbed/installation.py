@@ -40,6 +40,7 @@ class Installation:
         self.directory = Path(tempfile.mkdtemp(prefix="enclave-", dir="/tmp"))
         self.data = self.directory / "data"
         self.http_port, self.ssh_port = free_port(), free_port()
+        self.portal_port = free_port()
         self.router_http_port, self.router_https_port = free_port(), free_port()
         self.engine_url = engine_url
         self.environment = {
@@ -50,6 +51,7 @@ class Installation:
             "ENCLAVE_DATA": str(self.data),
             "ENCLAVE_HTTP_PORT": str(self.http_port),
             "ENCLAVE_SSH_PORT": str(self.ssh_port),
+            "ENCLAVE_PORTAL_PORT": str(self.portal_port),
             "ENCLAVE_ROUTER_HTTP_PORT": str(self.router_http_port),
             "ENCLAVE_ROUTER_HTTPS_PORT": str(self.router_https_port),
             "ENCLAVE_STOP_SECONDS": "2",

@@ -34,7 +34,7 @@ class Routing:
     ) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="routing-", dir="/tmp"))
         self.http_port, self.https_port = free_port(), free_port()
-        self._environment = {
+        self.environment = {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}:{SYSTEM_PATH}",
             "HOME": str(self.directory),
             "ENCLAVE_DATA": str(self.directory),
@@ -126,5 +126,5 @@ class Routing:
                     self._children[part] = Child(
                         [sys.executable, "-m", "admin", part],
                         log=self.directory / f"{part}.log",
-                        environment=self._environment,
+                        environment=self.environment,
                     )

@@ -12,13 +12,14 @@ from fastapi.testclient import TestClient
 from api.application import create_api
 from enclave.app import App, AppSecrets, AppState, Service
 from enclave.changes import Changes
+from enclave.endpoint import EndpointStatus
 from enclave.operation import OperationRequest, OperationStatus, OperationType
 from enclave.people import Role, User
 from enclave.pushed_config import PushedConfig
 from enclave.release import Release
 from enclave.settings import Settings
 from enclave.store import Store
-from enclave.store.leases import Ending, Lease
+from enclave.store.leases import Ending, EndpointEnd, Lease
 from enclave.tokens import issue_token
 
 ROOT = "http://enclave.example:8080"
@@ -114,6 +115,24 @@ class ApiApp:
         )
         self.store.leases.finish(self.take(), ending)
         return release
+
+    def provisioned(self, vhost: dict[str, Any]) -> None:
+        """Let the operation succeed, or one made for it, that makes an endpoint as it is wished."""
+        endpoint, _ = self.store.endpoints.endpoint(vhost["id"])
+        if not self.store.operations.unfinished(self.created.id):
+            type_ = OperationType.PROVISION
+            request = OperationRequest(self.created.id, type_, 1, "ann@example.com")
+            self.store.operations.submit(replace(request, endpoint=endpoint), Changes())
+        others = [each for each in self.app.state.endpoints if each.id != endpoint.id]
+        host = endpoint.host(self.settings.domain)
+        ending = Ending(
+            OperationStatus.SUCCEEDED,
+            "",
+            state=replace(self.app.state, endpoints=(*others, endpoint)),
+            secrets=AppSecrets(),
+            endpoints=(EndpointEnd(endpoint.id, EndpointStatus.PROVISIONED, host),),
+        )
+        self.store.leases.finish(self.take(), ending)
 
     def service(self, process_type: str = "web") -> dict[str, Any]:
         """Return the service as the app embeds it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -70,6 +72,19 @@ def chained_certificate(name: str) -> tuple[str, str, str]:
     middle = Issued("Middle", issuer=root, authority=True)
     leaf = Issued(name, issuer=middle)
     return leaf.pem + middle.pem, leaf.key_pem(), root.pem
+
+
+def served_certificate(port: int, server_name: str) -> bytes:
+    """Return the certificate (DER) that 127.0.0.1 shows to who asks for a name."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname=server_name) as client,
+    ):
+        der = client.getpeercert(binary_form=True)
+    assert der
+    return der
 
 
 def names_of(der: bytes) -> set[str]:

@@ -1,6 +1,7 @@
 """What was changed is told, once, whoever changed it and however (audit)."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,11 +39,18 @@ class House:
         self.key = store.people.add_key(self.user, public_key(1))
         self.token = issue_token(store, self.user, url="http://h", seconds=60).record
         self.member = store.members.add(self.environment.id, "bob@example.com", Role.READ)
+        self.endpoint = store.endpoints.create(self.app.id, "web", domain="old.x.example")
+        pair = given_certificate("old.x.example")
+        self.certificate = store.certificates.add(self.environment.id, *pair)
         self.queued = store.operations.submit(self.request, Changes())
 
     @property
     def request(self) -> OperationRequest:
         return OperationRequest(self.app.id, OperationType.RESTART, 1, "ann@example.com")
+
+    @property
+    def visit(self) -> OperationRequest:
+        return replace(self.request, type=OperationType.EXECUTE)
 
     def push(self, *updates: RefUpdate, deploys: bool = False) -> None:
         operation = deploy_request(self.app, self.user, updates[0]) if deploys else None
@@ -106,8 +114,17 @@ CHANGES: dict[str, tuple[Callable[[House], object], str]] = {
         lambda h: h.store.certificates.add(
             h.environment.id, *given_certificate("www.x.example"), actor=ANN
         ),
-        "1 www.x.example",
+        "2 www.x.example",
     ),
+    "endpoint.change": (
+        lambda h: h.store.endpoints.wish(replace(h.endpoint, port=3000), actor=ANN),
+        "old.x.example",
+    ),
+    "certificate.remove": (
+        lambda h: h.store.certificates.remove(h.certificate, actor=ANN),
+        "1 old.x.example",
+    ),
+    "operation.execute": (lambda h: h.store.operations.record(h.visit, Changes(), actor=ANN), ""),
     "operation.restart": (lambda h: h.store.operations.submit(h.request, Changes(), actor=ANN), ""),
     "operation.cancel": (
         lambda h: h.store.operations.cancel(h.queued, by=h.user, actor=ANN),
@@ -169,13 +186,13 @@ def test_an_app_tells_of_itself_and_its_environment_of_everything(house: House) 
     other = house.store.apps.create(house.environment, "other")
     house.store.members.add(house.environment.id, "eve@example.com", Role.READ)
     of_app = [each.action for each in kept.of_app(house.app.id).newest(10)]
-    assert of_app == ["operation.restart", "app.create"]
+    assert of_app == ["operation.restart", "endpoint.create", "app.create"]
     of_environment = [
         (each.action, each.app_id) for each in kept.of_environment(house.environment.id).newest(2)
     ]
     assert of_environment == [("member.add", None), ("app.create", other.id)]
-    assert kept.of_app(house.app.id).count() == 2
-    assert [each.action for each in kept.of_app(house.app.id).newest(5, skip=1)] == ["app.create"]
+    assert kept.of_app(house.app.id).count() == 3
+    assert [each.action for each in kept.of_app(house.app.id).newest(5, skip=2)] == ["app.create"]
 
 
 def test_the_oldest_give_way(redis_url: str, tmp_path: Path) -> None:

@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-from api_app import ROOT, ApiApp, create_in, follow
+from api_app import ROOT, UNKNOWN, ApiApp, create_in, follow
 from certificates import given_certificate
 
+from enclave.endpoint import Endpoint
+from enclave.people import Role
 from enclave.store import Store
 
 
@@ -103,10 +106,117 @@ def test_what_a_certificate_is_not_for(
 def test_another_environments_certificate_is_as_unknown_as_none(world: ApiApp) -> None:
     other = world.store.apps.create_environment("other")
     foreign = world.store.certificates.add(other.id, *given_certificate("www.example.com"))
+    own, _ = world.store.own_certificates.give(*given_certificate("www.example.com"))
     vhosts = world.service()["_links"]["vhosts"]["href"]
     answers = [
         create_in(world.admin, vhosts, certificate=named)
-        for named in (foreign.id, f"{ROOT}/certificates/{foreign.id}", 999, "/x/1", "", "9" * 30)
+        for named in (
+            foreign.id,
+            own.id,
+            f"{ROOT}/certificates/{foreign.id}",
+            999,
+            "/x/1",
+            "",
+            "9" * 30,
+        )
     ]
     assert {answer.status_code for answer in answers} == {422}
     assert len({answer.text for answer in answers}) == 1
+    for path in (f"/certificates/{foreign.id}", f"/certificates/{own.id}", "/certificates/999"):
+        assert world.admin.get(path).json() == UNKNOWN
+    assert world.admin.get("/accounts/0/certificates").json() == UNKNOWN
+
+
+class TestAnother:
+    """An endpoint gets another certificate: said by PUT, made so by its next provisioning."""
+
+    @pytest.fixture
+    def vhost(self, world: ApiApp) -> dict[str, Any]:
+        first = give(world, "www.example.com")
+        vhosts = world.service()["_links"]["vhosts"]["href"]
+        body = {"certificate": first["id"], "container_port": 3000, "ip_whitelist": ["10.0.0.0/8"]}
+        vhost: dict[str, Any] = create_in(world.admin, vhosts, **body).json()
+        world.provisioned(vhost)
+        return vhost
+
+    def change(self, world: ApiApp, vhost: dict[str, Any], **body: object) -> httpx.Response:
+        answer: httpx.Response = world.admin.put(vhost["_links"]["self"]["href"], json=body)
+        return answer
+
+    def provision(self, world: ApiApp, vhost: dict[str, Any]) -> Endpoint:
+        """Ask for it; return what the endpoint shall be."""
+        operations = vhost["_links"]["operations"]["href"]
+        request, _ = world.asked(create_in(world.admin, operations, type="provision"))
+        assert request.endpoint is not None
+        return request.endpoint
+
+    def test_it_is_asked_for_and_shown_once_it_is_live(
+        self, world: ApiApp, vhost: dict[str, Any]
+    ) -> None:
+        second = give(world, "*.example.com")
+        changed = self.change(world, vhost, certificate=second["_links"]["self"]["href"])
+        assert changed.status_code == 200, changed.text
+        assert follow(world.admin, changed.json(), "certificate") == second
+        assert follow(world.admin, vhost, "self") == {**vhost, "status": "provisioned"}
+
+        wanted = self.provision(world, vhost)
+        assert (wanted.certificate_id, wanted.port) == (second["id"], 3000)
+        assert wanted.ip_whitelist == ("10.0.0.0/8",)
+        world.provisioned(vhost)
+        assert follow(world.admin, follow(world.admin, vhost, "self"), "certificate") == second
+
+    def test_what_waits_is_counted_in_and_what_failed_is_not(
+        self, world: ApiApp, vhost: dict[str, Any]
+    ) -> None:
+        assert self.change(world, vhost, container_port=1).status_code == 200  # never provisioned
+        self.change(world, vhost, container_port=None)
+        assert self.provision(world, vhost).port is None
+        self.change(world, vhost, ip_whitelist=["192.0.2.7"])
+        wanted = self.provision(world, vhost)
+        assert (wanted.port, wanted.ip_whitelist) == (None, ("192.0.2.7/32",))
+
+    def test_none_at_all(self, world: ApiApp, vhost: dict[str, Any]) -> None:
+        changed = self.change(world, vhost, certificate=None, ip_whitelist=[])
+        assert "certificate" not in changed.json()["_links"]
+        wanted = self.provision(world, vhost)
+        assert (wanted.certificate_id, wanted.ip_whitelist) == (None, ())
+
+    @pytest.mark.parametrize(
+        ("body", "words"),
+        [
+            ({"container_port": 0}, "1 to 65535"),
+            ({"ip_whitelist": ["everyone"]}, "whitelist"),
+            ({"certificate": 999}, "no such certificate"),
+        ],
+        ids=["port", "whitelist", "certificate"],
+    )
+    def test_what_cannot_be(
+        self, world: ApiApp, vhost: dict[str, Any], body: dict[str, object], words: str
+    ) -> None:
+        answer = self.change(world, vhost, **body)
+        assert (answer.status_code, words in answer.json()["message"]) == (422, True)
+        assert self.provision(world, vhost).port == 3000
+
+    def test_one_for_another_host_or_environment(
+        self, world: ApiApp, vhost: dict[str, Any]
+    ) -> None:
+        other = world.store.apps.create_environment("other")
+        foreign = world.store.certificates.add(other.id, *given_certificate("www.example.com"))
+        for number, words in ((give(world, "a.example.com")["id"], "not for"), (foreign.id, "no")):
+            answer = self.change(world, vhost, certificate=number)
+            assert (answer.status_code, words in answer.json()["message"]) == (422, True)
+
+    def test_a_default_domain_takes_none(self, world: ApiApp) -> None:
+        vhosts = world.service()["_links"]["vhosts"]["href"]
+        vhost = create_in(world.admin, vhosts, default=True).json()
+        answer = self.change(world, vhost, certificate=give(world, "*.localhost")["id"])
+        assert answer.status_code == 422
+        assert "installation's own" in answer.json()["message"]
+
+    @pytest.mark.parametrize(("role", "status"), [(Role.READ, 403), (None, 404)], ids=str)
+    def test_who_may_not_deploy_changes_nothing(
+        self, world: ApiApp, vhost: dict[str, Any], role: Role | None, status: int
+    ) -> None:
+        answer = world.person(role).put(f"/vhosts/{vhost['id']}", json={"container_port": 1})
+        assert answer.status_code == status
+        assert self.provision(world, vhost).port == 3000

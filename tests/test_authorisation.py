@@ -33,6 +33,9 @@ ANY_PART = "404 200 200 200 200 200 200"
 READS_ENVIRONMENT = "404 200 200 200 200 404 404"
 ADMINISTERS = "404 403 403 201 403 404 404"
 READS_OWN = "200 200 200 200 200 404 404"
+LOOKS = ""
+"""What is not told, for it changes nothing."""
+
 CHANGES_OWN = "{0} {0} {0} {0} 403 404 404"
 
 
@@ -92,6 +95,9 @@ TABLE = {
         DEPLOYS, {"user_domain": "new.example.com"}, "endpoint.create"
     ),
     "GET /vhosts/{vhost_id}": Row(READS_APP),
+    "PUT /vhosts/{vhost_id}": Row(
+        "404 403 200 200 403 200 404", {"container_port": 3000}, "endpoint.change"
+    ),
     "GET /vhosts/{vhost_id}/operations": Row(READS_APP),
     "POST /vhosts/{vhost_id}/operations": Row(
         DEPLOYS, {"type": "provision"}, "operation.provision"
@@ -121,6 +127,11 @@ TABLE = {
     ),
     "GET /operations/{operation_id}/logs": Row(READS_APP),
     "GET /operations/{operation_id}/events": Row(READS_APP),
+    "GET /operations/{operation_id}/ssh_portal_connections": Row(READS_APP),
+    "POST /operations/{operation_id}/ssh_portal_connections": Row(
+        READS_APP.replace("200", "201"), {"ssh_public_key": NEW_KEY}, LOOKS
+    ),
+    "GET /apps/{app_id}/logs/events": Row(READS_APP.replace("200", "503")),  # no attendant here
     "GET /accounts/{account_id}/members": Row(READS_ENVIRONMENT),
     "POST /accounts/{account_id}/members": Row(
         ADMINISTERS, {"email": "new@example.com", "role": "read"}, "member.add"
@@ -142,6 +153,8 @@ OF_TYPES = {
     "deploy": (DEPLOYS, {}),
     "rebuild": (DEPLOYS, {}),
     "configure": (DEPLOYS, {"env": {"A": "1"}}),
+    "execute": (DEPLOYS, {"command": "ls"}),
+    "logs": (READS_APP.replace("200", "201"), {"status": "succeeded"}),
     "deprovision": (ADMINISTERS.replace("403 404 404", "403 403 404"), {}),
 }
 """Types of operations, since each has a role of its own."""
@@ -209,6 +222,8 @@ def test_a_route_that_changes_something_leaves_word_of_it(
 ) -> None:
     for caller, status in by_caller(TABLE[route].statuses):
         if check(world, route, caller, status, questions).is_success:
+            if TABLE[route].action == LOOKS:
+                continue
             newest = store.activities.of_installation().newest(1)[0]
             who = world.callers[caller]
             assert (newest.action, newest.actor.email) == (TABLE[route].action, who.user.email)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from one_app import ANN, OneApp
@@ -21,6 +22,8 @@ from enclave.errors import Conflict, ContainerDied
 from enclave.operation import Operation, OperationStatus, OperationType, Source
 from enclave.pushed_config import PushedConfig
 from enclave.store import Store, keys
+from enclave.store.followers import LAST_WORDS_SECONDS
+from worker import serve
 
 A = "a" * 40
 TWO = "web: serve\nworker: work\n"
@@ -119,6 +122,31 @@ class TestProvisioning:
         assert platform.log(operation)[-2] == f"INFO: Endpoint provisioned: {host}"
         assert platform.running() == ["web of 1", "worker of 1"]  # nobody was restarted
 
+    def test_another_certificate_waits_for_no_answer(
+        self, routed: Platform, answers: type[Answers]
+    ) -> None:
+        """An app that is sick for a moment does not keep its old certificate for that."""
+        (endpoint,) = routed.state.endpoints
+        before = routed.routes.wanted[endpoint.id]
+        answers.asked.clear()
+        changed = replace(endpoint, certificate_id=5, ip_whitelist=("10.0.0.0/8",))
+        routed.done(OperationType.PROVISION, endpoint=changed)
+        assert answers.asked == []
+        assert routed.state.endpoints == (changed,)
+        assert routed.routes.wanted[endpoint.id] == replace(
+            before, certificate_id=5, ip_whitelist=("10.0.0.0/8",)
+        )
+        assert routed.running() == ["web of 1", "worker of 1"]
+
+    def test_another_port_that_nobody_answers_on_changes_nothing(self, routed: Platform) -> None:
+        (endpoint,) = routed.state.endpoints
+        before = routed.routes.wanted[endpoint.id]
+        operation = routed.ask(OperationType.PROVISION, endpoint=replace(endpoint, port=1))
+        assert "GET / on port 1" in failed(routed, operation)[-2]
+        assert routed.state.endpoints == (endpoint,)
+        assert routed.routes.wanted[endpoint.id] == before
+        assert routed.store.endpoints.endpoint(endpoint.id)[1] is EndpointStatus.PROVISIONED
+
     def test_nothing_that_answers_fails_it(self, platform: Platform) -> None:
         endpoint = platform.endpoint(1)
         log = failed(platform, platform.ask(OperationType.PROVISION, endpoint=endpoint))
@@ -171,6 +199,19 @@ class TestZeroDowntime:
         ]
         assert routed.running() == [f"web of {new}", f"worker of {new}"]
         assert len(answers.asked) == 2  # one at provisioning, one for the new container
+
+    @pytest.mark.parametrize("followed", [True, False])
+    def test_last_words_are_waited_for_while_somebody_follows(
+        self, routed: Platform, monkeypatch: pytest.MonkeyPatch, *, followed: bool
+    ) -> None:
+        waited: list[tuple[float, list[str]]] = []
+        clock = SimpleNamespace(sleep=lambda seconds: waited.append((seconds, routed.running())))
+        monkeypatch.setattr(serve, "time", clock)
+        if followed:
+            routed.store.followers.note(routed.app.id)
+        new = routed.done(OperationType.DEPLOY).id
+        running = [f"web of {new}", f"worker of {new}"]  # the old ones are stopped, and there
+        assert waited == ([(LAST_WORDS_SECONDS, running)] if followed else [])
 
     def test_one_that_never_answers_well_is_rolled_back_and_the_old_never_stopped(
         self, routed: Platform, answers: type[Answers]

@@ -20,7 +20,7 @@ from enclave.store import Store, keys
 from enclave.store.leases import Ending, Lease
 from enclave.tokens import issue_token
 from testbed.processes import wait_until
-from toolbelt import following
+from toolbelt import following, streams
 from toolbelt.errors import ToolbeltError
 from toolbelt.screen import TerminalOrFile
 
@@ -280,7 +280,7 @@ class _Cut:
 def test_who_connects_again_while_it_waits_hears_only_what_is_new(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(following.time, "sleep", lambda _: None)
+    monkeypatch.setattr(streams.time, "sleep", lambda _: None)
 
     def queued(seconds: int, place: tuple[int, int]) -> dict[str, object]:
         text = f"behind {place[1]}, running for {seconds}s"
@@ -313,8 +313,8 @@ def test_what_is_no_stream_of_ours_is_given_up(monkeypatch: pytest.MonkeyPatch) 
         now[0] += seconds
         assert now[0] < 3600, "it tries for ever"
 
-    monkeypatch.setattr(following.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(following.time, "sleep", sleep)
+    monkeypatch.setattr(streams.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(streams.time, "sleep", sleep)
     operation = {"id": 1, "_links": {"events": {"href": "/operations/1/events"}}}
     with pytest.raises(ToolbeltError, match="goes on without you"):
         following.follow(cast(Any, Server()), operation, TerminalOrFile())

@@ -9,8 +9,9 @@ import pytest
 from enclave.errors import Misconfigured, RouterRefused
 from enclave.route import Route, Target
 from enclave.settings import Settings
+from router.certificate_list import default_certificate
 from router.certificates import self_signed
-from router.configuration import Configuration, default_certificate, render
+from router.configuration import Configuration, render
 from router.files import MAIN, ConfigurationFiles
 
 ROUTE = Route(7, 3, ("app-3.localhost",), (Target("10.64.0.2", 8080),))
@@ -53,6 +54,7 @@ def test_hosts_and_certificates_have_files_that_the_main_one_names() -> None:
         "app-3.localhost e7\nwww.example.com e9\nexample.com e9\n"
     )
     assert configuration.others[certificates] == (
+        "default-localhost.pem *.localhost localhost\n"
         "certificates/5.pem www.example.com example.com\n"
     )
     assert f"map('/srv/enclave/haproxy/{hosts}',unknown)" in configuration.main
@@ -61,7 +63,7 @@ def test_hosts_and_certificates_have_files_that_the_main_one_names() -> None:
 
 def test_a_certificate_that_cannot_be_served_is_not_named() -> None:
     configuration = rendered(replace(OTHER, certificate_id=6))
-    assert list(configuration.others.values())[1] == ""
+    assert "certificates/" not in list(configuration.others.values())[1]
 
 
 def test_addresses_are_no_part_of_the_structure() -> None:
@@ -83,9 +85,23 @@ def test_addresses_are_no_part_of_the_structure() -> None:
         rendered(),
         rendered(ROUTE, router_http_port=80),
         rendered(ROUTE, proxies="127.0.0.1"),
+        rendered(ROUTE, router_hosts_port=8082),
+        rendered(ROUTE, certbot_port=8083),
         render(Settings(data=Path("/srv/enclave")), [ROUTE], {7: 16}),
     ],
-    ids=["host", "whitelist", "certificate", "id", "more", "none", "port", "proxy", "slots"],
+    ids=[
+        "host",
+        "whitelist",
+        "certificate",
+        "id",
+        "more",
+        "none",
+        "port",
+        "proxy",
+        "hosts",
+        "certbot",
+        "slots",
+    ],
 )
 def test_all_else_is(changed: Configuration) -> None:
     assert changed.structure != rendered(ROUTE).structure
@@ -113,7 +129,9 @@ class TestFiles:
 
     def test_haproxy_takes_them_without_a_warning(self, data: Path) -> None:
         whitelisted = replace(ROUTE, ip_whitelist=("10.0.0.0/8", "::1"))
-        configuration = rendered(whitelisted, replace(OTHER, certificate_id=None), data=data)
+        ports = {"router_hosts_port": 8082, "certbot_port": 8083}
+        other = replace(OTHER, certificate_id=None)
+        configuration = rendered(whitelisted, other, data=data, **ports)
         ConfigurationFiles(data / "haproxy").write(configuration)
         command = ["haproxy", "-c", "-f", str(data / "haproxy" / MAIN)]
         checked = subprocess.run(command, capture_output=True, text=True, check=True)

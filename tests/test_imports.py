@@ -43,10 +43,12 @@ NETWORK = {"asyncio", "ftplib", "http", "smtplib", "socket", "ssl", "urllib"}
 CATCHES_EVERYTHING = {
     "receiver/http.py": "__call__",
     "receiver/ssh.py": "serve",
+    "receiver/portal.py": "_serve",  # of a visit
     "api/middleware.py": "__call__",  # of a request
     "receiver/conversation.py": "_hold",  # of a conversation's thread
     "receiver/reconciler.py": "_logged",  # of the reconciler: nobody else does its rounds
     "toolbelt/command.py": "_run",  # of the aptible command
+    "worker/attendant/sessions.py": "_answer",  # of a session
     "worker/operation_run.py": "_attempt",  # of an operation
     "worker/safe_points.py": "_settle",  # of a thread whose outcome is raised elsewhere
 }

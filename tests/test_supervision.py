@@ -79,7 +79,7 @@ def programs(data: Path, **given: int) -> dict[str, list[object]]:
 
 def test_programs_start_in_order(data: Path) -> None:
     first, second = ["redis"], ["receiver", "router", "haproxy"]
-    assert list(programs(data)) == [*first, *second, "housekeeper", "worker", "ready"]
+    assert list(programs(data)) == [*first, *second, "attendant", "housekeeper", "worker", "ready"]
 
 
 @pytest.mark.parametrize("count", [1, 3])

@@ -342,6 +342,35 @@ class TestEndpoints:
             f"{create} --certificate-fingerprint 0x"
         )
 
+    def test_another_certificate_and_whitelist(
+        self, me: Terminal, world: ApiApp, worker: Callable[..., Done]
+    ) -> None:
+        endpoint = world.store.endpoints.create(world.app.id, "web", domain="www.example.com")
+        chain, key = given_certificate("www.example.com")
+        (me.directory / "c.pem").write_text(chain)
+        (me.directory / "k.pem").write_text(key)
+        modify = "endpoints:https:modify --app web www.example.com"
+        assert "Nothing is to be changed" in me.refuses(modify)
+        assert "Conflicting" in me.refuses(f"{modify} --ip-whitelist 10.0.0.1 --no-ip-whitelist")
+
+        files = "--certificate-file c.pem --private-key-file k.pem"
+        running = worker()
+        done = me.run(f"{modify} {files} --port 3000 --ip-whitelist 10.0.0.1 10.0.0.2")
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.startswith("Modifying www.example.com...")
+        (certificate,) = world.store.certificates.of_environment(world.environment.id)
+        assert running.result()[0].request.endpoint == replace(
+            endpoint,
+            port=3000,
+            ip_whitelist=("10.0.0.1/32", "10.0.0.2/32"),
+            certificate_id=certificate.id,
+        )
+        running = worker()
+        me.says(f"{modify} --no-ip-whitelist")
+        changed = running.result()[0].request.endpoint
+        assert changed is not None
+        assert (changed.port, changed.ip_whitelist) == (3000, ())
+
     def test_files_that_are_not_there(self, me: Terminal, world: ApiApp) -> None:
         said = me.refuses(
             "endpoints:https:create --app web web --domain www.example.com "

@@ -12,14 +12,24 @@ from importlib import metadata
 
 import click
 
-from toolbelt.commands import apps, config, deploy, endpoints, login, operations, services
+from toolbelt.commands import (
+    apps,
+    config,
+    deploy,
+    endpoints,
+    login,
+    logs,
+    operations,
+    services,
+    ssh,
+)
 from toolbelt.errors import ToolbeltError
 from toolbelt.screen import warn
 
 _DEBUG_VARIABLE = "APTIBLE_DEBUG"
 _INTERRUPTED = 130
 
-_NOUNS = (login, apps, deploy, services, config, endpoints, operations)
+_NOUNS = (login, apps, deploy, services, config, endpoints, operations, logs, ssh)
 
 
 def main() -> None:
@@ -36,7 +46,8 @@ def _run() -> int:
     except ToolbeltError as error:
         if os.environ.get(_DEBUG_VARIABLE):
             traceback.print_exc()
-        warn(str(error))
+        if str(error):
+            warn(str(error))
         return error.exit_code
     except click.Abort:
         return _INTERRUPTED

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class EndpointWish:
-    """The options of ``aptible endpoints:https:create``; None where one was not given."""
+    """The options of ``endpoints:https:create`` and ``modify``; None where one was not given."""
 
     default_domain: bool = False
     domain: str | None = None
@@ -24,6 +24,7 @@ class EndpointWish:
     certificate_fingerprint: str | None = None
     port: int | None = None
     ip_whitelist: tuple[str, ...] = ()
+    no_ip_whitelist: bool = False
 
 
 def check_endpoint(wish: EndpointWish) -> None:
@@ -42,6 +43,8 @@ def check_endpoint(wish: EndpointWish) -> None:
         raise _conflict(given_files + given)
     if wish.domain and wish.default_domain:
         raise _conflict(["--domain", "--default-domain"])
+    if wish.ip_whitelist and wish.no_ip_whitelist:
+        raise _conflict(["--ip-whitelist", "--no-ip-whitelist"])
     for flag, value in files.items():
         if given_files and not value:
             raise ToolbeltError(f"Missing {flag}")
@@ -69,13 +72,7 @@ def read_certificate_files(wish: EndpointWish) -> Body | None:
 
 def create_endpoint(server: Server, service: Body, wish: EndpointWish) -> Body:
     """Create an endpoint of the service, pending; raises ``ToolbeltError``."""
-    files = read_certificate_files(wish)
-    certificate = None
-    if files is not None:
-        account = server.get(link(service, "account"))
-        certificate = create_in(server, account, "certificates", files)
-    elif wish.certificate_fingerprint:
-        certificate = _certificate(server, service, wish.certificate_fingerprint)
+    certificate = _wished_certificate(server, service, wish)
     body: Body = {
         "type": "http",
         "platform": "alb",
@@ -96,6 +93,21 @@ def create_endpoint(server: Server, service: Body, wish: EndpointWish) -> Body:
         ) from error
 
 
+def change_endpoint(server: Server, endpoint: Body, wish: EndpointWish) -> Body:
+    """Say what the endpoint shall be, once it is provisioned again; raises ``ToolbeltError``."""
+    service = server.get(link(endpoint, "service"))
+    certificate = _wished_certificate(server, service, wish)
+    body: Body = {
+        "container_port": wish.port,
+        "ip_whitelist": [] if wish.no_ip_whitelist else list(wish.ip_whitelist) or None,
+        "certificate": certificate and link(certificate, "self"),
+    }
+    given = {name: value for name, value in body.items() if value is not None}
+    if not given:
+        raise ToolbeltError("Nothing is to be changed: give at least one option.")
+    return server.put(link(endpoint, "self"), given)
+
+
 def find_endpoint(server: Server, app: Body, name: str) -> Body:
     """Return the app's endpoint of that host name or id; raises ``ToolbeltError``."""
     endpoints = list(server.pages(link(app, "vhosts"), "vhosts"))
@@ -105,6 +117,17 @@ def find_endpoint(server: Server, app: Body, name: str) -> Body:
     hosts = ", ".join(endpoint["external_host"] for endpoint in endpoints)
     valid = f" (valid hostnames: {hosts})" if hosts else ""
     raise ToolbeltError(f"Endpoint with hostname {name} does not exist{valid}")
+
+
+def _wished_certificate(server: Server, service: Body, wish: EndpointWish) -> Body | None:
+    """Return the certificate that the options name, given to the environment if it is new."""
+    files = read_certificate_files(wish)
+    if files is not None:
+        account = server.get(link(service, "account"))
+        return create_in(server, account, "certificates", files)
+    if wish.certificate_fingerprint:
+        return _certificate(server, service, wish.certificate_fingerprint)
+    return None
 
 
 def _certificate(server: Server, service: Body, fingerprint: str) -> Body:

@@ -4,6 +4,7 @@ ToolbeltError                an exit status of 1 and one or two lines, never a t
 ├── Refused                  the server answered, and said no
 │   └── Unavailable          it said "not now" (5xx)
 ├── Unreachable              no answer came: refused, lost, too late, or no HTTP
+├── Interrupted              CTRL+C where nothing is left to say (status 130)
 └── Detached                 CTRL+C while following; the operation goes on (status 130)
 """
 
@@ -31,6 +32,12 @@ class Unavailable(Refused):
 
 class Unreachable(ToolbeltError):
     """The server could not be asked, or its answer did not come."""
+
+
+class Interrupted(ToolbeltError):
+    """Someone has seen enough."""
+
+    exit_code = 130
 
 
 class Detached(ToolbeltError):

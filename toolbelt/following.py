@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
-from toolbelt.errors import Detached, Refused, ToolbeltError, Unavailable, Unreachable
+from toolbelt.errors import Detached, Refused, ToolbeltError, Unreachable
 from toolbelt.hal import Body, link
+from toolbelt.streams import events
 
 if TYPE_CHECKING:
     from toolbelt.server import Server
-
-_GIVE_UP_SECONDS = 600.0
-_LONGEST_PAUSE_SECONDS = 5.0
 
 _BEGINNING = "0"
 
@@ -63,34 +59,11 @@ def _show(event: Body, screen: Screen) -> None:
 
 
 def _events(server: Server, address: str, warn: Callable[[str], None]) -> Iterator[Body]:
-    after, pause, deadline = _BEGINNING, 0.0, time.monotonic() + _GIVE_UP_SECONDS
     place: object = None
-    while True:
-        try:
-            with server.lines(address, after=after) as lines:
-                for line in lines:
-                    event = json.loads(line)
-                    if pause:
-                        warn("Connected again.")
-                    pause, deadline = 0.0, time.monotonic() + _GIVE_UP_SECONDS
-                    if "id" not in event:
-                        if "queued" in event:  # a new connection's first word is new to us or not
-                            moved = bool(event.get("moved")) and event.get("place", ()) != place
-                            place = event.get("place")
-                            yield {**event, "moved": moved}
-                        continue  # else a keep-alive
-                    after = event["id"]
-                    yield event
-                    if "end" in event:
-                        return
-            problem = "it ended too early"
-        except (Unreachable, Unavailable) as error:
-            problem = str(error)
-        except ValueError:
-            problem = "a line was cut off"
-        if time.monotonic() > deadline:
-            raise Unreachable(problem)
-        if not pause:
-            warn(f"The connection was lost ({problem}). Trying again...")
-        pause = min(_LONGEST_PAUSE_SECONDS, pause * 2 or 0.2)
-        time.sleep(pause)
+    for event in events(server, address, warn, position="id", query={"after": _BEGINNING}):
+        if "queued" in event:  # a new connection's first word is new to us or not
+            moved = bool(event.get("moved")) and event.get("place", ()) != place
+            place = event.get("place")
+            yield {**event, "moved": moved}
+        elif "id" in event:
+            yield event

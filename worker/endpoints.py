@@ -46,7 +46,10 @@ class _EndpointStory:
 
 
 class Provision(_EndpointStory):
-    """A name leads to the containers of a service. Implements ``Story``."""
+    """A name leads to the containers of a service, as its endpoint says. Implements ``Story``.
+
+    One that is live already is changed in one step: a new certificate, port or whitelist.
+    """
 
     def run(self) -> Ending:
         """See ``Story``."""
@@ -60,7 +63,8 @@ class Provision(_EndpointStory):
         work.log.info(f"Provisioning {self._host}, port {port} of {endpoint.process_type}...")
         work.begin()
         containers = self._containers(release)
-        self._answering(release, containers, port)
+        if not self._is_asked_there_already():
+            self._answering(release, containers, port)
         with work.log.step(f"Sending requests for {self._host} to {endpoint.process_type}"):
             work.routing.serve([endpoint], release, containers)
         work.points.check()
@@ -69,6 +73,11 @@ class Provision(_EndpointStory):
             (*self._others(), self._endpoint),
             EndpointStatus.PROVISIONED,
         )
+
+    def _is_asked_there_already(self) -> bool:
+        """Whether requests go to that port now: a new certificate waits for no sick app."""
+        live = self._work.app.state.endpoint(self._endpoint.id)
+        return live is not None and live.port == self._endpoint.port
 
     def _containers(self, release: Release) -> list[Container]:
         work = self._work

@@ -39,11 +39,16 @@ def sweep_engine() -> None:
 
 def open_runtime(store: Store, chosen: Settings) -> Runtime:
     """Return this worker's Docker Engine."""
+    return open_engine(store.installation(), chosen)
+
+
+def open_engine(installation: str, chosen: Settings) -> DockerEngine:
+    """Return this process's Docker Engine."""
     return DockerEngine(
         chosen.engine_url,
         network=chosen.bridge,
         subnet=chosen.addresses,
         timeout=chosen.engine_seconds,
-        owner=store.installation(),
+        owner=installation,
         least_free=chosen.engine_free_bytes,
     )

@@ -20,6 +20,7 @@ from worker.runtime import (
     LABEL_RELEASE,
     LABEL_SERVICE,
     LABEL_STOP_SECONDS,
+    LABEL_VISIT,
     ContainerSpec,
     Image,
 )
@@ -204,6 +205,42 @@ class Placement:
                 memory_mb=CONTAINER_SIZE_MB,
             ),
             memory_mb=CONTAINER_SIZE_MB,
+        )
+
+    def visit_container(
+        self,
+        operation_id: int,
+        release: Release,
+        configuration: Mapping[str, str],
+        command: str,
+        *,
+        terminal: bool,
+    ) -> ContainerSpec:
+        """Return the container of an execute: a shell runs the command, whatever the ENTRYPOINT.
+
+        It is no release's: nothing that looks after releases knows its labels.
+        """
+        return ContainerSpec(
+            name=f"enclave.app{self.app.id}.execute.op{operation_id}.{self.installation}",
+            image_id=release.image_id,
+            labels={
+                **self.readable(),
+                LABEL_VISIT: self.installation,
+                LABEL_OPERATION: str(operation_id),
+            },
+            entrypoint=("/bin/sh",),
+            command=("-c", command),
+            environment=environment(
+                configuration,
+                commit=release.pushed.commit if release.pushed else None,
+                process_type="execute",
+                index=1,
+                count=1,
+                memory_mb=CONTAINER_SIZE_MB,
+            ),
+            memory_mb=CONTAINER_SIZE_MB,
+            stdin=True,
+            terminal=terminal,
         )
 
     def name(self, made: Attempt, what: str) -> str:

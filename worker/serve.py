@@ -6,6 +6,7 @@ what a killed worker left (DESIGN 4 and 5).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from enclave.app import App
 from enclave.checkpoints import reached
 from enclave.errors import ContainerDied, OperationFailed
 from enclave.release import Release
+from enclave.store.followers import LAST_WORDS_SECONDS
 from worker.plan import Placement
 from worker.routing import Routing
 from worker.runtime import (
@@ -77,6 +79,8 @@ def retire(runtime: Runtime, routing: Routing, app: App, containers: Sequence[Co
     reached("drain")
     routing.drained(app.state.endpoints)
     stop_all(runtime, containers, seconds=routing.settings.stop_seconds)
+    if routing.store.followers.any(app.id):
+        time.sleep(LAST_WORDS_SECONDS)
     _remove(runtime, containers)
 
 

@@ -11,23 +11,27 @@ from enclave.settings import Settings
 from enclave.store import keys
 from enclave.store.activity import Activities
 from enclave.store.apps import Apps
+from enclave.store.calls import Calls
 from enclave.store.certificates import Certificates
 from enclave.store.database import Database, unavailable_when_lost
 from enclave.store.deploy_keys import DeployKeys
 from enclave.store.due import Due
 from enclave.store.endpoints import Endpoints
+from enclave.store.followers import Followers
 from enclave.store.helper_credentials import HelperCredentials
 from enclave.store.images import Images
 from enclave.store.leases import Leases
 from enclave.store.logs import Logs
 from enclave.store.members import Members
 from enclave.store.operations import Operations
+from enclave.store.own_certificates import OwnCertificates
 from enclave.store.people import People
 from enclave.store.pushes import Pushes
 from enclave.store.repacks import Repacks
 from enclave.store.routes import Routes
 from enclave.store.services import ServiceIds
 from enclave.store.tokens import Tokens
+from enclave.store.visits import Visits
 from enclave.store.wakeups import Wakeups
 
 
@@ -64,8 +68,12 @@ class Store:
         self.helper_credentials = HelperCredentials(self.database, sealer)
         self.routes = Routes(self.database)
         self.certificates = Certificates(self.database, sealer, self.activities)
+        self.own_certificates = OwnCertificates(self.certificates, self.routes)
         self.service_ids = ServiceIds(self.database)
         self.endpoints = Endpoints(self.database, self.activities, domain)
+        self.calls = Calls(self.database)
+        self.followers = Followers(self.database)
+        self.visits = Visits(self.database)
 
     def installation(self) -> str:
         """Return this installation's name, made on first use: what labels its containers."""

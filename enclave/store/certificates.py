@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from enclave.activity import LOCAL, Actor
 from enclave.certificate import Certificate, KeyPair, now, read_certificate, record_of
 from enclave.clock import now_iso
@@ -9,7 +11,7 @@ from enclave.codec import decode, encode
 from enclave.errors import NotFound
 from enclave.sealing import Sealer
 from enclave.store import keys
-from enclave.store.activity import Activities
+from enclave.store.activity import Activities, Entry
 from enclave.store.database import Database, unavailable_when_lost
 
 
@@ -37,12 +39,7 @@ class Certificates:
         sealed = self._sealer.seal(encode(pair))
         fields = ["record", encode(record), "sealed", sealed]
         self._activities.make(
-            self._activities.entry(
-                actor,
-                "certificate.create",
-                f"{certificate_id} {record.common_name}",
-                environment_id=environment_id,
-            ),
+            self._entry(actor, "certificate.create", record),
             [
                 ("HSET", keys.certificate(certificate_id), *fields),
                 ("SADD", keys.environment_certificates(environment_id), certificate_id),
@@ -62,14 +59,24 @@ class Certificates:
         """Return the environment's certificates, oldest first."""
         with unavailable_when_lost():
             ids = self._redis.smembers(keys.environment_certificates(environment_id))
-        return [self.certificate(each) for each in sorted(map(int, ids))]
+        found = []
+        for each in sorted(map(int, ids)):
+            with suppress(NotFound):  # it was removed meanwhile
+                found.append(self.certificate(each))
+        return found
 
-    def remove(self, certificate: Certificate) -> None:
+    def remove(self, certificate: Certificate, *, actor: Actor = LOCAL) -> None:
         """Forget a certificate. The caller has seen to it that no route names it."""
-        with unavailable_when_lost():
-            index = keys.environment_certificates(certificate.environment_id)
-            self._redis.srem(index, certificate.id)
-            self._redis.delete(keys.certificate(certificate.id))
+        index = keys.environment_certificates(certificate.environment_id)
+        self._activities.take_away(
+            self._entry(actor, "certificate.remove", certificate),
+            [("SREM", index, certificate.id), ("DEL", keys.certificate(certificate.id))],
+        )
+
+    def _entry(self, actor: Actor, action: str, certificate: Certificate) -> Entry:
+        about = f"{certificate.id} {certificate.common_name}"
+        environment_id = certificate.environment_id or None  # the installation's own have none
+        return self._activities.entry(actor, action, about, environment_id=environment_id)
 
     def _field(self, certificate_id: int, field: str) -> str:
         with unavailable_when_lost():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from enclave.activity import LOCAL, Actor
 from enclave.clock import now_iso
 from enclave.codec import decode, encode
@@ -69,8 +71,27 @@ class Endpoints:
             raise Conflict(f"an endpoint {host} exists already")
         return endpoint
 
+    def wish(self, endpoint: Endpoint, *, actor: Actor = LOCAL) -> Endpoint:
+        """Keep what an endpoint shall be: its next provisioning makes it so.
+
+        Its name stays. Raises as ``create`` does for what cannot be.
+        """
+        _, networks = check_endpoint(
+            default=endpoint.default,
+            domain=endpoint.domain,
+            port=endpoint.port,
+            ip_whitelist=endpoint.ip_whitelist,
+        )
+        wished = replace(endpoint, ip_whitelist=networks)
+        host = wished.host(self._domain)
+        self._activities.make(
+            self._activities.entry(actor, "endpoint.change", host, app_id=endpoint.app_id),
+            [("HSET", keys.endpoint(endpoint.id), "endpoint", encode(wished))],
+        )
+        return wished
+
     def endpoint(self, endpoint_id: int) -> tuple[Endpoint, EndpointStatus]:
-        """Return an endpoint and its status; raises ``NotFound``."""
+        """Return an endpoint, as it was last wished for, and its status; raises ``NotFound``."""
         with unavailable_when_lost():
             fields = self._redis.hgetall(keys.endpoint(endpoint_id))
         if not fields:

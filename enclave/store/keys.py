@@ -19,6 +19,8 @@ DEPROVISIONED = f"{_ROOT}:deprovisioned"
 HOUSEKEEPER = f"{_ROOT}:housekeeper"  # string that expires: a housekeeper has just begun
 EXPIRED_RELEASES = f"{_ROOT}:expired-releases"
 """Sorted set: app id -> number up to which the app's releases keep no image."""
+CALLS = f"{_ROOT}:calls"
+"""List that expires: where attendants are wanted (host:port). Also the channel that says so."""
 SWEPT = f"{_ROOT}:swept"  # string that expires: a sweep of the Engine waits, or was just made
 ROUTES = f"{_ROOT}:routes"
 """Hash: endpoint id -> wanted route (JSON). Also the channel that announces each new revision."""
@@ -106,7 +108,7 @@ def environment_apps(environment_id: int) -> str:
 
 
 def environment_certificates(environment_id: int) -> str:
-    """Set of certificate ids."""
+    """Set of certificate ids; environment 0 is the installation itself."""
     return f"{_ROOT}:environment:{environment_id}:certificates"
 
 
@@ -193,6 +195,16 @@ def app_endpoints(app_id: int) -> str:
 def service(service_id: int) -> str:
     """String: app id and process type (JSON)."""
     return f"{_ROOT}:service:{service_id}"
+
+
+def visited(operation_id: int) -> str:
+    """String that expires: somebody's terminal of this execute is open."""
+    return f"{_ROOT}:operation:{operation_id}:visited"
+
+
+def followed(app_id: int) -> str:
+    """String that expires: somebody looks at what the app's containers print."""
+    return f"{_ROOT}:app:{app_id}:followed"
 
 
 def releases(app_id: int) -> str:

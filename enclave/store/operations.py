@@ -15,7 +15,7 @@ from enclave.operation import Operation, OperationRequest, OperationStatus, RefU
 from enclave.people import User
 from enclave.sealing import Sealer
 from enclave.store import keys
-from enclave.store.activity import Activities
+from enclave.store.activity import Activities, Entry
 from enclave.store.database import BLOCK_SECONDS, Database, app_keys, unavailable_when_lost
 from enclave.store.wakeups import Wakeups
 
@@ -76,8 +76,7 @@ class Operations:
     ) -> Operation:
         """Queue an operation that reserves no ref; returns it. Raises ``StoreUnavailable``."""
         operation_id = self._database.next_id("operation")
-        action = f"operation.{request.type}"
-        entry = self._activities.entry(actor, action, operation_id, app_id=request.app_id)
+        entry = self._entry(actor, request.type, operation_id, request.app_id)
         self._database.run(
             "submit",
             [*app_keys(request.app_id), keys.operation(operation_id)],
@@ -87,6 +86,25 @@ class Operations:
                 json.dumps(self.fields(request, changes)),
                 json.dumps(entry),
                 *self._wakeups.words(request.app_id),
+            ],
+        )
+        return self.operation(operation_id)
+
+    def record(
+        self, request: OperationRequest, changes: Changes, *, actor: Actor = LOCAL
+    ) -> Operation:
+        """Store an operation that is in no queue: it has succeeded, and begins when visited.
+
+        Raises ``StoreUnavailable``.
+        """
+        operation_id = self._database.next_id("operation")
+        ended = ["status", OperationStatus.SUCCEEDED.value, "ended_at", now_iso()]
+        fields = [*self.fields(request, changes), *ended]  # of a field given twice, the last counts
+        self._activities.make(
+            self._entry(actor, request.type, operation_id, request.app_id),
+            [
+                ("HSET", keys.operation(operation_id), *fields),
+                ("ZADD", keys.app_operations(request.app_id), operation_id, operation_id),
             ],
         )
         return self.operation(operation_id)
@@ -111,7 +129,7 @@ class Operations:
         return [self.operation(int(operation_id)) for operation_id in ids]
 
     def changes(self, operation_id: int) -> Changes:
-        """Return what a queued or running operation changes; nothing once it has ended."""
+        """Return what an operation changes while it is queued, runs or is visited; else nothing."""
         with unavailable_when_lost():
             sealed = self._redis.hget(keys.operation(operation_id), "sealed")
         return self._changes(sealed)
@@ -149,13 +167,16 @@ class Operations:
             for operation_id, fields in zip(ids, records, strict=True)
         ]
 
+    def _entry(self, actor: Actor, what: str, operation_id: int, app_id: int) -> Entry:
+        return self._activities.entry(actor, f"operation.{what}", operation_id, app_id=app_id)
+
     def _changes(self, sealed: str | None) -> Changes:
         return decode(Changes, self._sealer.open(sealed)) if sealed else Changes()
 
     def cancel(self, operation: Operation, *, by: User, actor: Actor = LOCAL) -> str:
         """Cancel it; returns ``cancelled`` (it waited), ``cancelling`` (it runs) or ``ended``."""
         app_id, operation_id = operation.request.app_id, operation.id
-        entry = self._activities.entry(actor, "operation.cancel", operation_id, app_id=app_id)
+        entry = self._entry(actor, "cancel", operation_id, app_id)
         answer = self._database.run(
             "cancel",
             [

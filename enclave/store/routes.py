@@ -88,6 +88,14 @@ class Routes:
         require_lease(1 if revision >= 0 else 0)
         return revision
 
+    def announce(self) -> int:
+        """Say that something else than a route changed; return the revision to wait for."""
+        with unavailable_when_lost(), self._redis.pipeline(transaction=True) as writing:
+            writing.incr(keys.counter(_COUNTER))
+            writing.publish(keys.ROUTES, "")
+            revision, _ = writing.execute()
+        return int(revision)
+
     def all(self) -> list[Route]:
         """Return every wanted route, by endpoint."""
         with unavailable_when_lost():

@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 import pytest
-from certificates import chained_certificate, given_certificate, names_of
+from certificates import chained_certificate, given_certificate, names_of, served_certificate
 from held_app import HeldApp
 
 from enclave.store import Store
 from testbed.backend import Backend, is_whole
 from testbed.load import Clients, Load
-from testbed.processes import wait_until
+from testbed.processes import free_port, wait_until
 from testbed.routing import Routing
 
 SECONDS = 20
@@ -92,6 +93,27 @@ class TestWhoAnswers:
         assert answer.split(b" ")[1] in (b"400", b"404"), answer
         assert backends[0].requests == 0
 
+    def test_a_body_whose_length_could_be_read_in_two_ways_reaches_no_app(
+        self, routing: Routing, app: HeldApp, backends: list[Backend]
+    ) -> None:
+        app.want(1, HOST, backends[0].target)
+        for field in (
+            "Transfer-Encoding: xchunked",
+            "Transfer-Encoding: chunked, identity",
+            "Transfer-Encoding: \x0bchunked",
+            "Transfer-Encoding : chunked",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity",
+            "Content-Length: +3",
+            "Content-Length:",
+            "X: a\rContent-Length: 3",
+        ):
+            head = f"POST / HTTP/1.1\r\nHost: {HOST}\r\n{field}\r\n\r\n0\r\n\r\n"
+            with socket.create_connection(("127.0.0.1", routing.http_port), timeout=10) as client:
+                client.sendall(head.encode())
+                answer = client.recv(4096)
+            assert answer.startswith(b"HTTP/1.1 400 "), (field, answer)
+        assert backends[0].requests == 0
+
     def test_an_endpoint_without_a_container_says_so(self, routing: Routing, app: HeldApp) -> None:
         app.want(1, HOST)
         status, body = routing.get(HOST)
@@ -149,19 +171,38 @@ def test_a_proxy_in_front_is_believed_if_it_is_named(
         assert routing.get(HOST, **{"X-Forwarded-For": "192.0.2.7, 6.6.6.6"})[0] == 403
 
 
+def test_caddy_can_ask_whose_a_host_is_and_certbot_gets_its_challenges(
+    redis_url: str, app: HeldApp, backends: list[Backend]
+) -> None:
+    a, certbot, _ = backends
+    hosts_port = free_port()
+    settings = {
+        "ENCLAVE_ROUTER_HOSTS_PORT": str(hosts_port),
+        "ENCLAVE_CERTBOT_PORT": str(certbot.target.port),
+    }
+    with Routing(redis_url, settings=settings) as routing:
+        app.want(1, "www.example.com", a.target)
+
+        def status_of(query: str) -> int:
+            url = f"http://127.0.0.1:{hosts_port}/?{query}"
+            return httpx.get(url, timeout=10, trust_env=False).status_code
+
+        assert status_of("domain=www.example.com") == status_of("domain=WWW.example.com") == 200
+        for query in ("", "domain=", "domain=example.com", "domain=e1", "domain=%0a", "domain=."):
+            assert status_of(query) == 404, query
+
+        assert name_of(routing.get("www.example.com")) == "a"
+        for host in ("www.example.com", "not.yet.example.com"):
+            assert name_of(routing.get(host, "/.well-known/acme-challenge/x")) == "b"
+        certbot.__exit__(None, None, None)
+        status, body = routing.get("www.example.com", "/.well-known/acme-challenge/x")
+        assert (status, body) == (503, b"No certificate is being asked for now.\n")
+
+
 class TestCertificates:
     def names(self, routing: Routing, server_name: str) -> set[str]:
-        """Return the names of the certificate served for a name, and check that a GET works."""
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        address = ("127.0.0.1", routing.https_port)
-        with (
-            socket.create_connection(address, timeout=10) as plain,
-            context.wrap_socket(plain, server_hostname=server_name) as client,
-        ):
-            der = client.getpeercert(binary_form=True)
-            assert der
-        return names_of(der)
+        """Return the names of the certificate served for a name."""
+        return names_of(served_certificate(routing.https_port, server_name))
 
     def test_each_host_gets_its_own(
         self, routing: Routing, app: HeldApp, store: Store, backends: list[Backend]
@@ -191,6 +232,21 @@ class TestCertificates:
             client.sendall(b"GET /headers HTTP/1.0\r\nHost: www.example.com\r\n\r\n")
             answer = b"".join(iter(lambda: client.recv(4096), b"")).decode().lower()
         assert "x-forwarded-proto: https" in answer
+
+    def test_a_new_one_is_served_from_then_on_and_no_request_fails(
+        self, routing: Routing, app: HeldApp, store: Store, backends: list[Backend]
+    ) -> None:
+        target = backends[1].target
+        app.want(2, "www.example.com", target)
+        clients = [Clients(4), Clients(2, fresh=True), Clients(2, path="/?wait=0.2")]
+        with Load(routing.http_port, "www.example.com", clients, is_whole) as load:
+            for at in range(5):
+                names = {"www.example.com", f"v{at}.example.com"}
+                given = store.certificates.add(app.environment_id, *given_certificate(*names))
+                app.want(2, "www.example.com", target, certificate_id=given.id)
+                assert self.names(routing, "www.example.com") == names
+        assert load.tally.failures == []
+        assert load.tally.requests > 100
 
     def test_only_haproxy_can_read_a_key(
         self, routing: Routing, app: HeldApp, store: Store, backends: list[Backend]

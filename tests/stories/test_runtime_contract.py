@@ -37,6 +37,7 @@ from enclave.errors import (
     StepTimedOut,
 )
 from enclave.image import ImageReference
+from testbed.backend import Backend
 from testbed.engine import PrivateEngine
 from testbed.images import Images, build
 from testbed.registry import PrivateRegistry
@@ -793,6 +794,23 @@ def test_the_host_reaches_containers_and_they_do_not_reach_each_other(
     status, text = run(runtime, shell(busybox, f"{first_itself}; {ask} {another}"))
     assert status != 0
     assert text.count("web 1\n") == 1, "a container reaches itself alone"
+
+
+def test_a_container_reaches_the_hosts_addresses_but_not_what_listens_on_its_loopback(
+    runtime: Runtime, busybox: Image
+):
+    find = (
+        "ip route | while read first _ gateway _; do [ $first != default ] || echo $gateway; done"
+    )
+    _, gateway = run(runtime, shell(busybox, find))
+    host = gateway.strip()
+    with Backend("open", host) as open_to_it, Backend("closed") as closed:
+        ask = "printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 2"
+        tries = f"{ask} {host} {open_to_it.target.port}; {ask} {host} {closed.target.port}"
+        _, text = run(runtime, shell(busybox, f"{tries}; {ask} 127.0.0.1 {closed.target.port}"))
+    assert "open /" in text
+    assert closed.requests == 0
+    assert text.count("refused") == 2, text
 
 
 def test_many_processes_make_the_network_at_once_and_it_is_one(

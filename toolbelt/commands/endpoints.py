@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import click
 
-from toolbelt.commands.options import app_options
-from toolbelt.endpoints import EndpointWish, check_endpoint, create_endpoint, find_endpoint
+from toolbelt.commands.options import Command, app_options
+from toolbelt.endpoints import (
+    EndpointWish,
+    change_endpoint,
+    check_endpoint,
+    create_endpoint,
+    find_endpoint,
+)
 from toolbelt.errors import ToolbeltError
 from toolbelt.hal import link
 from toolbelt.listing import list_created_endpoint, list_endpoints
@@ -13,6 +19,26 @@ from toolbelt.operations import run_operation
 from toolbelt.screen import echo, warn
 from toolbelt.selection import Selection, find_app, find_service
 from toolbelt.session import open_session
+
+
+def _settings(command: Command) -> Command:
+    """Add the options of what an endpoint has, however it is named."""
+    for option in (
+        click.option(
+            "--ip-whitelist",
+            multiple=True,
+            metavar="CIDR...",
+            help="The only addresses or networks that may ask.",
+        ),
+        click.option(
+            "--port", type=int, help="The container's port; else the image's lowest exposed one."
+        ),
+        click.option("--certificate-fingerprint", help="Use a certificate that was given before."),
+        click.option("--private-key-file", help="The private key of the certificate (PEM)."),
+        click.option("--certificate-file", help="The domain's certificate with its chain (PEM)."),
+    ):
+        command = option(command)
+    return command
 
 
 @click.command()
@@ -31,16 +57,7 @@ def endpoints(selection: Selection) -> None:
 @click.argument("more_networks", nargs=-1, metavar="")
 @click.option("--default-domain", is_flag=True, help="Answer under the server's own domain.")
 @click.option("--domain", help="Answer under a domain of your own.")
-@click.option("--certificate-file", help="The domain's certificate with its chain (PEM).")
-@click.option("--private-key-file", help="The private key of the certificate (PEM).")
-@click.option("--certificate-fingerprint", help="Use a certificate that was given before.")
-@click.option("--port", type=int, help="The container's port; else the image's lowest exposed one.")
-@click.option(
-    "--ip-whitelist",
-    multiple=True,
-    metavar="CIDR...",
-    help="The only addresses or networks that may ask.",
-)
+@_settings
 def create(
     selection: Selection,
     *,
@@ -58,8 +75,6 @@ def create(
 
     --ip-whitelist takes several networks, behind one another, if SERVICE stands before it.
     """
-    if more_networks and not ip_whitelist:
-        raise ToolbeltError(f"Invalid argument: {more_networks[0]}")
     wish = EndpointWish(
         default_domain=default_domain,
         domain=domain,
@@ -67,7 +82,7 @@ def create(
         private_key_file=private_key_file,
         certificate_fingerprint=certificate_fingerprint,
         port=port,
-        ip_whitelist=ip_whitelist + more_networks,
+        ip_whitelist=_networks(ip_whitelist, more_networks),
     )
     check_endpoint(wish)
     with open_session() as server:
@@ -86,6 +101,51 @@ def create(
 @click.command()
 @app_options
 @click.argument("name", metavar="HOSTNAME")
+@click.argument("more_networks", nargs=-1, metavar="")
+@_settings
+@click.option("--no-ip-whitelist", is_flag=True, help="Everybody may ask.")
+def modify(
+    selection: Selection,
+    *,
+    name: str,
+    more_networks: tuple[str, ...],
+    certificate_file: str | None,
+    private_key_file: str | None,
+    certificate_fingerprint: str | None,
+    port: int | None,
+    ip_whitelist: tuple[str, ...],
+    no_ip_whitelist: bool,
+) -> int:
+    """Change an endpoint, such as its certificate, and follow that to its end.
+
+    No request is lost; what is not named stays. --ip-whitelist as in endpoints:https:create.
+    """
+    wish = EndpointWish(
+        certificate_file=certificate_file,
+        private_key_file=private_key_file,
+        certificate_fingerprint=certificate_fingerprint,
+        port=port,
+        ip_whitelist=_networks(ip_whitelist, more_networks),
+        no_ip_whitelist=no_ip_whitelist,
+    )
+    check_endpoint(wish)
+    with open_session() as server:
+        endpoint = find_endpoint(server, find_app(server, selection), name)
+        changed = change_endpoint(server, endpoint, wish)
+        doing = f"Modifying {endpoint['external_host']}"
+        return run_operation(server, changed, {"type": "provision"}, doing)
+
+
+def _networks(whitelist: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
+    """Return all networks; raises ``ToolbeltError`` for words that follow no --ip-whitelist."""
+    if more and not whitelist:
+        raise ToolbeltError(f"Invalid argument: {more[0]}")
+    return whitelist + more
+
+
+@click.command()
+@app_options
+@click.argument("name", metavar="HOSTNAME")
 def deprovision(selection: Selection, *, name: str) -> int:
     """Remove an endpoint: its host name (or id) leads nowhere from then on."""
     with open_session() as server:
@@ -97,5 +157,6 @@ def deprovision(selection: Selection, *, name: str) -> int:
 COMMANDS = {
     "endpoints:list": endpoints,
     "endpoints:https:create": create,
+    "endpoints:https:modify": modify,
     "endpoints:deprovision": deprovision,
 }

@@ -23,6 +23,8 @@ LABEL_OPERATION = "enclave.operation"
 LABEL_FENCE = "enclave.fence"
 LABEL_SERVICE = "enclave.service"
 LABEL_INDEX = "enclave.index"
+LABEL_VISIT = "enclave.visit"
+"""The installation, on the container of somebody's terminal: no release's, so no ``LABEL_APP``."""
 LABEL_STOP_SECONDS = "enclave.stop_seconds"
 """From SIGTERM to SIGKILL, for services that have a time of their own."""
 
@@ -52,7 +54,8 @@ class ContainerSpec:
     ``command`` None leaves the image's CMD; ``entrypoint`` None leaves the image's ENTRYPOINT.
     ``name`` is unique on the runtime; a container of that name that already exists is the remains
     of a dead attempt and is replaced. It is no secret: on Docker every other container can look it
-    up by DNS, so it must not hold a handle.
+    up by DNS, so it must not hold a handle. ``stdin``: it reads what who is attached sends, to the
+    end; ``terminal``: all three streams are one terminal.
     """
 
     name: str
@@ -62,6 +65,8 @@ class ContainerSpec:
     entrypoint: tuple[str, ...] | None = None
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     memory_mb: int = 1024
+    stdin: bool = False
+    terminal: bool = False
 
 
 @dataclass(frozen=True, slots=True)

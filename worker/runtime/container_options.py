@@ -35,6 +35,8 @@ def create_options(
         "command": command,
         "environment": [f"{name}={value}" for name, value in spec.environment.items()],
         "labels": dict(spec.labels),
+        "stdin_open": spec.stdin,
+        "tty": spec.terminal,
         "use_config_proxy": False,  # else the operator's ~/.docker/config.json adds variables
         "networking_config": {"EndpointsConfig": {network: endpoint}} if address else None,
         "host_config": HostConfig(

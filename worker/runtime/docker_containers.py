@@ -6,17 +6,19 @@ Everything takes the Engine's id; ``name`` is for sentences.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 import requests
 from docker import APIClient
 from docker.errors import APIError, NotFound
+from urllib3.exceptions import HTTPError
 
 from enclave.errors import ContainerDied, OperationFailed
 from worker.runtime import LABEL_APP, LABEL_INSTALLATION, Container, ContainerSpec
 from worker.runtime.attached_output import frames
+from worker.runtime.container_log import Entry, entries, since
 from worker.runtime.container_options import create_options, needs_image
 from worker.runtime.docker_images import DockerImages
 from worker.runtime.engine_connection import EngineConnection, raise_refusal, timed_out
@@ -27,6 +29,7 @@ from worker.runtime.start_failures import StartFailure, start_failure
 KILLED = 137  # 128 + SIGKILL
 _SHORTEST_WAIT = 0.1  # seconds; a timeout of 0 is an error to urllib3
 _LAST_LINES = 20
+_READ_BYTES = 64 * 1024
 
 
 class DockerContainers:
@@ -166,15 +169,18 @@ class DockerContainers:
         return int(ended["StatusCode"])
 
     @contextmanager
-    def attached(self, identifier: str, name: str) -> Iterator[requests.Response]:
+    def attached(
+        self, identifier: str, name: str, *, stdin: bool = False
+    ) -> Iterator[requests.Response]:
         """Attach to a container that has not started; the answer is upgraded to its output.
 
-        Not the SDK's ``attach``: it reads without a deadline.
+        With ``stdin``, what is sent on it is its input. Not the SDK's ``attach``: it reads without
+        a deadline.
         """
         with self._engine.asked_to(f"attach to the container {name}") as api:
             response = api.post(
                 f"{api.base_url}/v{api.api_version}/containers/{identifier}/attach",
-                params={"stream": "1", "stdout": "1", "stderr": "1"},
+                params={"stream": "1", "stdout": "1", "stderr": "1", "stdin": str(int(stdin))},
                 headers={"Connection": "Upgrade", "Upgrade": "tcp"},
                 stream=True,
                 timeout=self._engine.timeout,
@@ -182,6 +188,24 @@ class DockerContainers:
             raise_refusal(response)
         with response:
             yield response
+
+    def resize(self, identifier: str, *, columns: int, rows: int) -> None:
+        """Give its terminal another size; one that is gone needs none."""
+        with self._engine.asked_to("resize a terminal") as api, suppress(NotFound):
+            try:
+                api.resize(identifier, height=rows, width=columns)
+            except APIError as error:
+                if error.status_code != requests.codes.conflict:  # it does not run (any more)
+                    raise
+
+    def signal(self, identifier: str, name: str) -> None:
+        """Send its first process a signal, by the signal's name; one that is gone needs none."""
+        with self._engine.asked_to("send a signal to a container") as api, suppress(NotFound):
+            try:
+                api.kill(identifier, signal=name)
+            except APIError as error:
+                if error.status_code != requests.codes.conflict:
+                    raise
 
     def tail(self, identifier: str, name: str, *, lines: int) -> list[str]:
         """Return the last whole lines of its output; none if it is gone, or being removed.
@@ -195,16 +219,34 @@ class DockerContainers:
                 params={"stdout": "1", "stderr": "1", "tail": str(asked)},
                 timeout=self._engine.timeout,
             )
-            try:
-                raise_refusal(response)
-            except NotFound:
-                return []
-            except APIError as error:
-                if "marked for removal" not in (error.explanation or ""):
-                    raise
+            if not _has_log(response):
                 return []
         found = list(frames(io.BytesIO(response.content).read))
         return last_lines(found, lines=lines, beginning=len(found) < asked)
+
+    @contextmanager
+    def log(
+        self, identifier: str, name: str, *, since_time: str, last: int | None
+    ) -> Iterator[Iterator[Entry]]:
+        """Lend what the Engine has kept of its output, from ``since_time`` on, as it is read.
+
+        ``last``: of these, the last so many entries. Nothing if it is gone, or being removed.
+        """
+        asked = {"stdout": "1", "stderr": "1", "timestamps": "1"}
+        asked |= {"since": since(since_time)} if since_time else {}
+        asked |= {"tail": str(last)} if last is not None else {}
+        with self._engine.asked_to(f"read the log of the container {name}") as api:
+            response = api.get(
+                f"{api.base_url}/v{api.api_version}/containers/{identifier}/logs",
+                params=asked,
+                timeout=self._engine.timeout,
+                stream=True,
+            )
+            with response:
+                if _has_log(response):
+                    yield entries(frames(_reader(response)))
+                else:
+                    yield iter(())
 
     def death(self, identifier: str, name: str) -> ContainerDied:
         """Return the error for a container that has died: how, and its last lines."""
@@ -226,6 +268,33 @@ class DockerContainers:
     def _address(self, found: dict[str, Any]) -> str:
         network = found["NetworkSettings"]["Networks"].get(self._network.name) or {}
         return str(network.get("IPAddress") or "")
+
+
+def _reader(response: requests.Response) -> Callable[[int], bytes]:
+    """Return what reads a streamed body, and fails as requests does."""
+    response.raw.auto_close = False  # else it is closed at its end, and cannot say so
+    body = io.BufferedReader(response.raw, _READ_BYTES)
+
+    def read(size: int) -> bytes:
+        try:
+            return body.read(size)
+        except HTTPError as error:
+            raise requests.ConnectionError(error) from error
+
+    return read
+
+
+def _has_log(response: requests.Response) -> bool:
+    """Whether the answer is a container's log: false if it is gone, or being removed."""
+    try:
+        raise_refusal(response)
+    except NotFound:
+        return False
+    except APIError as error:
+        if "marked for removal" not in (error.explanation or ""):
+            raise
+        return False
+    return True
 
 
 def gone(name: str) -> ContainerDied:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 
 from docker.errors import NotFound
 
@@ -16,6 +16,7 @@ from enclave.credentials import RegistryCredentials
 from enclave.errors import ContainerDied, OperationFailed, StepTimedOut
 from enclave.image import ImageReference
 from worker.runtime import Container, ContainerSpec, Image, attached_output
+from worker.runtime.container_log import Entry
 from worker.runtime.docker_containers import DockerContainers
 from worker.runtime.docker_health import DockerHealth
 from worker.runtime.docker_images import DockerImages
@@ -25,6 +26,7 @@ from worker.runtime.image_files import ImageFiles
 from worker.runtime.image_marks import Marks
 from worker.runtime.isolated_network import IsolatedNetwork
 from worker.runtime.start_failures import OTHER
+from worker.runtime.visited_container import VisitedContainer
 
 # Restarted with growing pauses, also after a reboot (SPEC 6.8). Not "unless-stopped": an Engine
 # that was killed stops what it finds running when it is back, and takes it for stopped by hand.
@@ -174,6 +176,24 @@ class DockerEngine:
 
     def containers(self, labels: Mapping[str, str]) -> list[Container]:
         """See ``Runtime.containers``."""
+        return self._containers.labelled(labels)
+
+    def log(
+        self, container: Container, *, since: str = "", last: int | None = None
+    ) -> AbstractContextManager[Iterator[Entry]]:
+        """Lend the entries of the container's log from the time ``since`` on, as they are read.
+
+        With ``last``, the last so many of them. A container that is gone has none. What the reader
+        does not take stays with the Engine.
+        """
+        return self._containers.log(container.id, container.name, since_time=since, last=last)
+
+    def visit(self, spec: ContainerSpec) -> VisitedContainer:
+        """Create a container for somebody to be attached to; ``close`` it to have it removed."""
+        return VisitedContainer(self._containers, spec)
+
+    def visited(self, labels: Mapping[str, str]) -> list[Container]:
+        """Return the containers that ``visit`` made with these labels."""
         return self._containers.labelled(labels)
 
     def tail(self, container: Container, *, lines: int) -> list[str]:

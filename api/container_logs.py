@@ -1,0 +1,70 @@
+"""What the containers of an app print, followed for as long as somebody reads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import StreamingResponse
+
+from api.call import Caller
+from enclave.app import App
+from enclave.attending import FollowContainers
+from enclave.errors import AttendantsAway
+
+router = APIRouter(tags=["logs"])
+
+_KEEPALIVE = b'{"keepalive": true}\n'
+_MOST_LINES = 1000
+_TIME = r"^[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}\.[0-9]{9}Z$"
+
+
+def _watched(app_id: int, caller: Caller) -> App:
+    return caller.app(app_id)  # in a thread: the stream itself is on the event loop
+
+
+async def _lines(
+    app: Annotated[App, Depends(_watched)],
+    caller: Caller,
+    last: Annotated[int, Query(ge=0, le=_MOST_LINES)] = 20,
+    after: Annotated[str | None, Query(pattern=_TIME)] = None,
+) -> AsyncIterator[AsyncIterator[bytes]]:
+    """Hold the line to an attendant until the answer is over."""
+    if caller.containers is None:
+        raise AttendantsAway("Nobody here can ask for the output of containers.")
+    request = FollowContainers(app.id, last=last, after=after or "")
+    async with caller.containers.followed(request) as lines:
+        yield lines
+
+
+@router.get("/apps/{app_id}/logs/events")
+async def follow_containers(
+    lines: Annotated[AsyncIterator[bytes], Depends(_lines)], caller: Caller
+) -> StreamingResponse:
+    """Stream what the app's services print, one ASCII JSON object a line, until the client leaves.
+
+    `{"service", "index", "time", "line"}` for each line of a container; `{"note"}` for what is not
+    of the output; `{"keepalive": true}` comes in times of silence. It begins with the `last` lines
+    of each container that runs already, or, for who comes again, with what is later than the time
+    `after`. New containers join. A stream that ends was cut off: ask again.
+    """
+    silence = caller.settings.keepalive_seconds
+    return StreamingResponse(_with_keepalives(lines, silence), media_type="application/x-ndjson")
+
+
+async def _with_keepalives(lines: AsyncIterator[bytes], silence: float) -> AsyncIterator[bytes]:
+    coming = asyncio.ensure_future(anext(lines, b""))
+    try:
+        while True:
+            await asyncio.wait([coming], timeout=silence)
+            if not coming.done():
+                yield _KEEPALIVE
+                continue
+            if not (line := coming.result()):
+                return
+            yield line
+            coming = asyncio.ensure_future(anext(lines, b""))
+    finally:
+        coming.cancel()
