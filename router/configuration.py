@@ -22,6 +22,7 @@ from router.backends import backend_name
 from router.certificate_list import certificate_list
 
 UNKNOWN = "unknown"
+WHITELISTS = "whitelists"
 _TUNNEL = "1h"  # of silence in a WebSocket
 _OLD_PROCESSES = 50  # that serve on after as many reloads; the oldest is ended then
 _UNFIT = re.compile(r"""['"\\$%,\n]""")
@@ -59,20 +60,36 @@ def render(
     )
     servable = [each for each in own if each.id in certificates]
     listed = certificate_list(settings.domain, routes, certificates, servable)
+    keys = "".join(f"{whitelist_key(route)} 1\n" for route in routes)
     hosts_file, list_file = f"hosts-{_digest(hosts)}.map", f"certificates-{_digest(listed)}.list"
-    heads = [_head(route) for route in routes]
+    keys_file = f"{WHITELISTS}-{_digest(keys)}.map"
+    heads = [_head(route, f"{_directory(settings)}/{keys_file}") for route in routes]
     frame = _frame(settings, hosts_file, list_file, user)
     counts = "".join(f"{route.endpoint_id} {slots[route.endpoint_id]}\n" for route in routes)
     structure = _digest(frame + "".join(heads) + counts)
     servers = [_servers(route.targets, slots[route.endpoint_id]) for route in routes]
     backends = "".join(head + lines for head, lines in zip(heads, servers, strict=True))
     main = f"global\n    description {structure}\n{frame}{backends}"
-    return Configuration(main, {hosts_file: hosts, list_file: listed}, structure)
+    others = {hosts_file: hosts, list_file: listed, keys_file: keys}
+    return Configuration(main, others, structure)
 
 
-def _head(route: Route) -> str:
-    """Return a backend without its servers."""
-    lines = [f"\nbackend {backend_name(route.endpoint_id)}\n"]
+def whitelist_key(route: Route) -> str:
+    """Return what stands for the endpoint with this very whitelist, in HAProxy's map of them."""
+    return f"{backend_name(route.endpoint_id)}-{_digest(' '.join(route.ip_whitelist))}"
+
+
+def _head(route: Route, keys_file: str) -> str:
+    """Return a backend without its servers.
+
+    An HTTP/2 connection would be served by an old process, by an old whitelist, for as long as it
+    is used: its next request ends it once the router has taken the whitelist's key from the map.
+    """
+    lines = [
+        f"\nbackend {backend_name(route.endpoint_id)}\n",
+        f"    acl current \"str({whitelist_key(route)}),map('{keys_file}')\" -m found\n",
+        "    http-request reject if { fc_http_major 2 } !current\n",
+    ]
     if route.ip_whitelist:
         for network in route.ip_whitelist:
             lines.append(f"    acl allowed src {ip_network(network, strict=False)}\n")

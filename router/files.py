@@ -62,7 +62,7 @@ class ConfigurationFiles:
 
     def _drop_others(self, configuration: Configuration) -> None:
         """Remove what older configurations named, and what a killed router left unfinished."""
-        for pattern in ("hosts-*.map", "certificates-*.list", ".*.map.*", ".*.list.*", ".*.cfg.*"):
+        for pattern in ("*-*.map", "certificates-*.list", ".*.map.*", ".*.list.*", ".*.cfg.*"):
             for path in self._directory.glob(pattern):
                 if path.name not in configuration.others:
                     path.unlink(missing_ok=True)

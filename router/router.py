@@ -15,7 +15,7 @@ from enclave.settings import Settings
 from enclave.store import Store
 from router.backends import State, agreement, backend_name, endpoint_of, slots_for
 from router.certificates import CertificateFiles
-from router.configuration import Configuration, render
+from router.configuration import WHITELISTS, Configuration, render, whitelist_key
 from router.drains import Drains
 from router.files import ConfigurationFiles
 from router.lost_socket import LostSocket
@@ -107,13 +107,17 @@ class Router:
     def _agree(self, current: Process) -> None:
         """The configuration first: from then on HAProxy may die at any moment."""
         configuration = self._write()
+        whitelists = {whitelist_key(route) for route in self._wanted.values()}
         if self._haproxy.description(current) != configuration.structure:
             logger.info("reloading HAProxy: %d endpoints", len(self._wanted))
             self._haproxy.reload(configuration.structure)
             self._pid = self._haproxy.current().pid
+            self._all_changed = True
         crowded: set[int] = set()
         for process in self._haproxy.processes():
             crowded |= self._agree_with(process)
+            if self._all_changed and not process.current:
+                self._haproxy.keep_in_map(process, WHITELISTS, whitelists)
         if crowded:
             for endpoint_id in crowded:
                 self._slots[endpoint_id] *= 2

@@ -7,9 +7,10 @@ still serve the connections they had before a reload (HAProxy 2.6, management gu
 from __future__ import annotations
 
 import csv
+import re
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from router.backends import Server, State
 _ANSWER_SECONDS = 10.0
 _RELOAD_SECONDS = 60.0  # a thousand endpoints take one
 _PAUSE = 0.02
+_MAP = re.compile(r"(?P<id>\d+) \((?:.*/)?(?P<file>[^/]*)\) ")
 _MAINTENANCE = 0x01 | 0x02 | 0x20
 _DRAINING = 0x08 | 0x10
 """Bits of ``srv_admin_state``: ``show servers state`` in the management guide."""
@@ -100,6 +102,17 @@ class HAProxy:
     def cut(self, process: Process, backend: str, slot: str) -> None:
         """End every request that the slot serves."""
         self._tell(process, [f"shutdown sessions server {backend}/{slot}"])
+
+    def keep_in_map(self, process: Process, name: str, keys: Set[str]) -> None:
+        """Take all other keys out of the map whose file is ``NAME-….map``."""
+        for line in self._ask(process, "show map").splitlines():
+            known = _MAP.match(line)
+            if known is None or not known["file"].startswith(f"{name}-"):
+                continue
+            rows = self._ask(process, f"show map #{known['id']}").splitlines()
+            held = [row.split()[1] for row in rows if row]
+            gone = [key for key in held if key not in keys]
+            self._tell(process, [f"del map #{known['id']} {key}" for key in gone])
 
     def reload(self, description: str) -> None:
         """Have a new worker process read the configuration; return when it has taken over.

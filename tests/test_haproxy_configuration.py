@@ -11,7 +11,7 @@ from enclave.route import Route, Target
 from enclave.settings import Settings
 from router.certificate_list import default_certificate
 from router.certificates import self_signed
-from router.configuration import Configuration, render
+from router.configuration import Configuration, render, whitelist_key
 from router.files import MAIN, ConfigurationFiles
 
 ROUTE = Route(7, 3, ("app-3.localhost",), (Target("10.64.0.2", 8080),))
@@ -32,14 +32,14 @@ def backend(text: str, name: str) -> list[str]:
 
 
 def test_a_backend_has_its_targets_and_free_slots() -> None:
-    lines = backend(rendered(ROUTE, OTHER).main, "e7")
+    lines = backend(rendered(ROUTE, OTHER).main, "e7")[2:]
     assert lines[0] == "server s1 10.64.0.2:8080"
     assert lines[1:] == [f"server s{at} 127.0.0.1:1 disabled" for at in range(2, 9)]
 
 
 def test_a_whitelist_is_a_line_a_network_in_its_normal_form() -> None:
     networks = ("10.1.2.3/8", "10.0.0.0/0.255.255.255", "::1")
-    lines = backend(rendered(replace(ROUTE, ip_whitelist=networks)).main, "e7")
+    lines = backend(rendered(replace(ROUTE, ip_whitelist=networks)).main, "e7")[2:]
     assert lines[:3] == [
         *("acl allowed src 10.0.0.0/8", "acl allowed src 10.0.0.0/8", "acl allowed src ::1/128")
     ]
@@ -49,7 +49,7 @@ def test_a_whitelist_is_a_line_a_network_in_its_normal_form() -> None:
 
 def test_hosts_and_certificates_have_files_that_the_main_one_names() -> None:
     configuration = rendered(ROUTE, OTHER)
-    hosts, certificates = configuration.others
+    hosts, certificates, whitelists = configuration.others
     assert configuration.others[hosts] == (
         "app-3.localhost e7\nwww.example.com e9\nexample.com e9\n"
     )
@@ -57,6 +57,10 @@ def test_hosts_and_certificates_have_files_that_the_main_one_names() -> None:
         "default-localhost.pem *.localhost localhost\n"
         "certificates/5.pem www.example.com example.com\n"
     )
+    keys = configuration.others[whitelists].split()[::2]
+    assert keys == [whitelist_key(ROUTE), whitelist_key(OTHER)]
+    for key in keys:
+        assert f"str({key}),map('/srv/enclave/haproxy/{whitelists}')" in configuration.main
     assert f"map('/srv/enclave/haproxy/{hosts}',unknown)" in configuration.main
     assert f"crt-list {certificates} " in configuration.main
 

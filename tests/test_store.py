@@ -623,6 +623,14 @@ class TestPeople:
         with pytest.raises(Unauthenticated, match="Too many"):
             store.people.authenticate(user.email, "correct horse")
 
+    def test_a_full_store_counts_failures_too(self, store: Store, user: User) -> None:
+        with full(store):
+            for _ in range(10):
+                with pytest.raises(Unauthenticated):
+                    store.people.authenticate(user.email, "wrong")
+            with pytest.raises(Unauthenticated, match="Too many"):
+                store.people.authenticate(user.email, "correct horse")
+
     def test_keys(self, store: Store, user: User) -> None:
         other = store.people.create_user("other@example.com", "correct horse")
         key = store.people.add_key(user, KEY)

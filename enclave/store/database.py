@@ -37,7 +37,12 @@ _UNNAMED = None  # else redis-py reads its own package's metadata at each connec
 
 _TAKES_IN = frozenset({"accept_push", "submit", "make"})
 _READS = frozenset({"view"})
-_OF_NO_APP = frozenset({"hold_image", "make", "member", "stop_listening", "take_away"})
+_OF_NO_APP = frozenset(
+    {
+        *("count_failure", "hold_image", "make", "member"),
+        *("postpone", "stop_listening", "take_away"),
+    }
+)
 _RECORDS = frozenset({"accept_push", "cancel", "make", "member", "submit", "take_away"})
 _TEXTS = {"make": "change", "take_away": "change"}
 """Scripts that differ in nothing but whether a full Redis refuses them."""

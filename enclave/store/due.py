@@ -24,9 +24,7 @@ class Due:
 
     def postpone(self, app_id: int) -> None:
         """Look at the app ten seconds later: its wake-up is there, all workers are busy."""
-        later = self._now() + _POSTPONED_MS
-        with unavailable_when_lost():
-            self._redis.zadd(keys.DUE, {str(app_id): later}, xx=True, gt=True)
+        self._database.run("postpone", [keys.DUE], [self._now() + _POSTPONED_MS, app_id])
 
     def next_in(self) -> float | None:
         """Return the seconds until the first entry is due, None when there is none."""

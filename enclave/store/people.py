@@ -121,9 +121,7 @@ class People:
         try:
             self._hasher.verify(stored or no_password, password)
         except (VerifyMismatchError, InvalidHashError) as error:
-            with unavailable_when_lost():
-                self._redis.incr(failures)
-                self._redis.expire(failures, _FAILURE_SECONDS)
+            self._database.run("count_failure", [failures], [_FAILURE_SECONDS])
             raise Unauthenticated(_WRONG, "invalid_credentials") from error
         if user_id is None:
             raise Unauthenticated(_WRONG, "invalid_credentials")

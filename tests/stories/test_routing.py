@@ -137,6 +137,41 @@ class TestWhoAnswers:
         app.want(1, HOST, target, ip_whitelist=("192.0.2.0/24", "127.0.0.1"))
         assert name_of(routing.get(HOST)) == "a"
 
+    def test_a_new_whitelist_ends_the_connections_that_began_with_the_old(
+        self, routing: Routing, app: HeldApp, backends: list[Backend]
+    ) -> None:
+        """A connection of HTTP/2 lasts as long as it is used, and with it an old process."""
+        target = backends[0].target
+        for host in (HOST, "www.example.com"):
+            app.want(1 if host == HOST else 2, host, target)
+
+        def status(client: httpx.Client, host: str) -> int:
+            url = f"https://127.0.0.1:{routing.https_port}/"
+            answer = client.get(url, headers={"Host": host})
+            assert answer.http_version == "HTTP/2"
+            return answer.status_code
+
+        with ExitStack() as stack:
+            closed_out, let_in, other = (
+                stack.enter_context(httpx.Client(http2=True, verify=False, trust_env=False))
+                for _ in range(3)
+            )
+            assert status(closed_out, HOST) == status(let_in, HOST) == 200
+            assert status(other, "www.example.com") == 200
+            worker = routing.worker_pid()
+            app.want(1, HOST, target, ip_whitelist=("192.0.2.0/24",))
+            assert routing.worker_pid() != worker
+
+            with pytest.raises(httpx.RemoteProtocolError):
+                status(closed_out, HOST)
+            assert status(closed_out, HOST) == 403
+            app.want(1, HOST, target, ip_whitelist=("127.0.0.1",))
+            with pytest.raises(httpx.RemoteProtocolError):
+                status(let_in, HOST)
+            assert status(let_in, HOST) == 200
+            assert status(other, "www.example.com") == 200
+            assert len(routing.haproxy.processes()) > 1  # the other's connection is still the first
+
     def test_a_whitelist_may_be_long(
         self, routing: Routing, app: HeldApp, backends: list[Backend]
     ) -> None:

@@ -118,7 +118,7 @@ def modify(
 ) -> int:
     """Change an endpoint, such as its certificate, and follow that to its end.
 
-    No request is lost; what is not named stays. --ip-whitelist as in endpoints:https:create.
+    It serves meanwhile; what is not named stays. --ip-whitelist as in endpoints:https:create.
     """
     wish = EndpointWish(
         certificate_file=certificate_file,
