@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from api.call import Call, Caller, Paging
+from api import shapes
+from api.call import Caller, Paging
 from api.hal import Links, Page, Resource, collection
 from enclave.activity import Activity
 from enclave.clock import iso
@@ -13,34 +14,46 @@ from enclave.store.activity import Kept
 router = APIRouter(tags=["activity"])
 
 
-@router.get("/apps/{app_id}/activity")
+@router.get("/apps/{app_id}/activity", response_model=shapes.Activities)
 def list_activity_of_app(app_id: int, caller: Caller, page: Paging) -> Resource:
     """List what was changed of the app, newest first, as far back as it is kept."""
     caller.app(app_id)
-    return _listed(caller, ["apps", app_id], caller.store.activities.of_app(app_id), page)
+    kept = caller.store.activities.of_app(app_id)
+    return _listed(caller.links, ["apps", app_id, "activity"], kept, page)
 
 
-@router.get("/accounts/{account_id}/activity")
+@router.get("/apps/{app_id}/activity/{entry_id}", response_model=shapes.Activity)
+def show_activity_of_app(app_id: int, entry_id: str, caller: Caller) -> Resource:
+    """Show one change of the app."""
+    caller.app(app_id)
+    entry = caller.store.activities.of_app(app_id).entry(entry_id)
+    return _activity(caller.links, ["apps", app_id, "activity"], entry)
+
+
+@router.get("/accounts/{account_id}/activity", response_model=shapes.Activities)
 def list_activity_of_account(account_id: int, caller: Caller, page: Paging) -> Resource:
     """List what was changed of the environment and its apps, newest first, as far as it is kept."""
     caller.environment(account_id)
     kept = caller.store.activities.of_environment(account_id)
-    return _listed(caller, ["accounts", account_id], kept, page)
+    return _listed(caller.links, ["accounts", account_id, "activity"], kept, page)
 
 
-def _listed(caller: Call, owner: list[object], kept: Kept, page: Page) -> Resource:
-    return collection(
-        caller.links.to(*owner, "activity"),
-        "activities",
-        [_activity(caller.links, each) for each in kept.newest(page.size, skip=page.skip)],
-        page=page,
-        total=kept.count(),
-    )
+@router.get("/accounts/{account_id}/activity/{entry_id}", response_model=shapes.Activity)
+def show_activity_of_account(account_id: int, entry_id: str, caller: Caller) -> Resource:
+    """Show one change of the environment, or of an app of it."""
+    caller.environment(account_id)
+    entry = caller.store.activities.of_environment(account_id).entry(entry_id)
+    return _activity(caller.links, ["accounts", account_id, "activity"], entry)
 
 
-def _activity(links: Links, entry: Activity) -> Resource:
-    """Return one change. It has no address of its own: it is read in its list."""
-    related: dict[str, list[object]] = {}
+def _listed(links: Links, here: list[object], kept: Kept, page: Page) -> Resource:
+    found = kept.newest(page.size, skip=page.skip)
+    shown = [_activity(links, here, each) for each in found]
+    return collection(links.to(*here), "activity", shown, page=page, total=kept.count())
+
+
+def _activity(links: Links, here: list[object], entry: Activity) -> Resource:
+    related: dict[str, list[object]] = {"self": [*here, entry.id]}
     if entry.app_id is not None:
         related["app"] = ["apps", entry.app_id]
     if entry.operation_id is not None:

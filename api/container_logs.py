@@ -16,6 +16,7 @@ from enclave.errors import AttendantsAway
 
 router = APIRouter(tags=["logs"])
 
+_NDJSON = "application/x-ndjson"
 _KEEPALIVE = b'{"keepalive": true}\n'
 _MOST_LINES = 1000
 _TIME = r"^[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}\.[0-9]{9}Z$"
@@ -39,7 +40,11 @@ async def _lines(
         yield lines
 
 
-@router.get("/apps/{app_id}/logs/events")
+@router.get(
+    "/apps/{app_id}/logs/events",
+    response_class=StreamingResponse,
+    responses={200: {"content": {_NDJSON: {"schema": {"type": "string"}}}}},
+)
 async def follow_containers(
     lines: Annotated[AsyncIterator[bytes], Depends(_lines)], caller: Caller
 ) -> StreamingResponse:
@@ -51,7 +56,7 @@ async def follow_containers(
     `after`. New containers join. A stream that ends was cut off: ask again.
     """
     silence = caller.settings.keepalive_seconds
-    return StreamingResponse(_with_keepalives(lines, silence), media_type="application/x-ndjson")
+    return StreamingResponse(_with_keepalives(lines, silence), media_type=_NDJSON)
 
 
 async def _with_keepalives(lines: AsyncIterator[bytes], silence: float) -> AsyncIterator[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from api import shapes
 from api.call import Caller, Paging
 from api.hal import Links, Resource, collected
 from enclave.access import permitted_ssh_key
@@ -13,12 +14,14 @@ from enclave.people import Role, SSHKey
 router = APIRouter(tags=["ssh_keys"])
 
 
-class _NewKey(BaseModel):
+class NewSSHKey(BaseModel):
+    """One line of a ``.pub`` file."""
+
     ssh_public_key: str = Field(max_length=16_384)
     name: str = Field("", max_length=100)
 
 
-@router.get("/users/{user_id}/ssh_keys")
+@router.get("/users/{user_id}/ssh_keys", response_model=shapes.SSHKeys)
 def list_ssh_keys(user_id: int, caller: Caller, page: Paging) -> Resource:
     """List the caller's keys, oldest first."""
     caller.require_self(user_id)
@@ -27,8 +30,8 @@ def list_ssh_keys(user_id: int, caller: Caller, page: Paging) -> Resource:
     return collected(address, "ssh_keys", keys, lambda key: _ssh_key(caller.links, key), page)
 
 
-@router.post("/users/{user_id}/ssh_keys", status_code=201)
-def create_ssh_key(user_id: int, body: _NewKey, caller: Caller) -> Resource:
+@router.post("/users/{user_id}/ssh_keys", status_code=201, response_model=shapes.SSHKey)
+def create_ssh_key(user_id: int, body: NewSSHKey, caller: Caller) -> Resource:
     """Add a key to the caller's."""
     caller.require_self(user_id, Role.ADMIN)
     key = caller.store.people.add_key(
@@ -37,7 +40,7 @@ def create_ssh_key(user_id: int, body: _NewKey, caller: Caller) -> Resource:
     return _ssh_key(caller.links, key)
 
 
-@router.get("/accounts/{account_id}/ssh_keys")
+@router.get("/accounts/{account_id}/ssh_keys", response_model=shapes.SSHKeys)
 def list_deploy_keys(account_id: int, caller: Caller, page: Paging) -> Resource:
     """List the environment's own keys, oldest first."""
     caller.environment(account_id)
@@ -46,8 +49,8 @@ def list_deploy_keys(account_id: int, caller: Caller, page: Paging) -> Resource:
     return collected(address, "ssh_keys", keys, lambda key: _ssh_key(caller.links, key), page)
 
 
-@router.post("/accounts/{account_id}/ssh_keys", status_code=201)
-def create_deploy_key(account_id: int, body: _NewKey, caller: Caller) -> Resource:
+@router.post("/accounts/{account_id}/ssh_keys", status_code=201, response_model=shapes.SSHKey)
+def create_deploy_key(account_id: int, body: NewSSHKey, caller: Caller) -> Resource:
     """Add a key with which a machine may push to every app of the environment."""
     caller.environment(account_id, Role.ADMIN)
     key = caller.store.deploy_keys.add(
@@ -56,14 +59,14 @@ def create_deploy_key(account_id: int, body: _NewKey, caller: Caller) -> Resourc
     return _ssh_key(caller.links, key)
 
 
-@router.get("/ssh_keys/{key_id}")
+@router.get("/ssh_keys/{key_id}", response_model=shapes.SSHKey)
 def show_ssh_key(key_id: int, caller: Caller) -> Resource:
     """Show one of the caller's keys, or of an environment's."""
     key = permitted_ssh_key(caller.store, caller.principal, key_id, Role.READ)
     return _ssh_key(caller.links, key)
 
 
-@router.delete("/ssh_keys/{key_id}")
+@router.delete("/ssh_keys/{key_id}", response_model=shapes.SSHKey)
 def delete_ssh_key(key_id: int, caller: Caller) -> Resource:
     """Take one of the caller's keys away, or of an environment's; it opens no new connection."""
     key = permitted_ssh_key(caller.store, caller.principal, key_id, Role.ADMIN)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from anyio import CapacityLimiter, to_thread
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field, ValidationError
 
+from api import shapes
+from api.asker import count_login
 from api.call import Call, Caller, House, Open, Paging, acting
 from api.hal import Links, Resource, collected
 from enclave.access import permitted_app, permitted_token
@@ -40,7 +42,7 @@ class _TokenRequest(BaseModel):
     expires_in: int | None = Field(None, ge=1)
 
 
-class _NewToken(BaseModel):
+class NewToken(BaseModel):
     """A token for a machine, or for looking only. ``expires_in`` is in seconds."""
 
     scope: str = Field("", max_length=100)
@@ -48,7 +50,22 @@ class _NewToken(BaseModel):
     expires_in: int = Field(_USUAL, ge=1)
 
 
-@router.post("/tokens", status_code=201)
+_BODY = {  # read by hand, since it comes in two forms
+    "required": True,
+    "content": {
+        kind: {"schema": _TokenRequest.model_json_schema()}
+        for kind in ("application/x-www-form-urlencoded", "application/json")
+    },
+}
+
+
+@router.post(
+    "/tokens",
+    dependencies=[Depends(count_login)],
+    status_code=201,
+    response_model=shapes.IssuedToken,
+    openapi_extra={"requestBody": _BODY},
+)
 async def create_token(request: Request, house: Open) -> Resource:
     """Give a token for an email and a password, form-encoded or JSON.
 
@@ -62,12 +79,12 @@ async def create_token(request: Request, house: Open) -> Resource:
         seconds = min(asked.expires_in or house.settings.token_seconds, _LONGEST_LOGIN)
         who = Principal(user, "password")
         actor = acting(request, user.email, who.proof)
-        return _issue(house, who, actor, _NewToken(scope=asked.scope, expires_in=seconds))
+        return _issue(house, who, actor, NewToken(scope=asked.scope, expires_in=seconds))
 
     return _issued(house.links, await to_thread.run_sync(issue, limiter=_checking))
 
 
-@router.get("/users/{user_id}/tokens")
+@router.get("/users/{user_id}/tokens", response_model=shapes.Tokens)
 def list_tokens(user_id: int, caller: Caller, page: Paging) -> Resource:
     """List the caller's tokens that count, newest first; never their texts."""
     caller.require_self(user_id)
@@ -76,8 +93,8 @@ def list_tokens(user_id: int, caller: Caller, page: Paging) -> Resource:
     return collected(address, "tokens", found, lambda each: _token(caller.links, each), page)
 
 
-@router.post("/users/{user_id}/tokens", status_code=201)
-def create_own_token(user_id: int, body: _NewToken, caller: Caller) -> Resource:
+@router.post("/users/{user_id}/tokens", status_code=201, response_model=shapes.IssuedToken)
+def create_own_token(user_id: int, body: NewToken, caller: Caller) -> Resource:
     """Give the caller another token: `read`, `manage`, or `app:N` for deploys by a machine.
 
     90 days unless `expires_in` says otherwise, and a year at most.
@@ -86,13 +103,13 @@ def create_own_token(user_id: int, body: _NewToken, caller: Caller) -> Resource:
     return _issued(caller.links, _issue(caller, caller.principal, caller.actor, body))
 
 
-@router.get("/tokens/{token_id}")
+@router.get("/tokens/{token_id}", response_model=shapes.Token)
 def show_token(token_id: str, caller: Caller) -> Resource:
     """Show what is known of one of the caller's tokens."""
     return _token(caller.links, _own(caller, token_id, Role.READ))
 
 
-@router.delete("/tokens/{token_id}")
+@router.delete("/tokens/{token_id}", response_model=shapes.Token)
 def revoke_token(token_id: str, caller: Caller) -> Resource:
     """End one of the caller's own tokens now; every token may end itself."""
     token = _own(caller, token_id, Role.ADMIN)
@@ -104,7 +121,7 @@ def _own(caller: Call, token_id: str, role: Role) -> TokenRecord:
     return permitted_token(caller.store, caller.principal, token_id, role)
 
 
-def _issue(house: House, principal: Principal, actor: Actor, asked: _NewToken) -> IssuedToken:
+def _issue(house: House, principal: Principal, actor: Actor, asked: NewToken) -> IssuedToken:
     """Make a token of the principal's user, who must be one to deploy the app that it is for."""
     only = read_scope(asked.scope).app_id
     if only is not None:

@@ -6,16 +6,16 @@ role. What does not exist belongs to an environment in which nobody is, and take
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from enclave.app import App
+from enclave.app import App, AppStatus
 from enclave.certificate import Certificate
 from enclave.endpoint import Endpoint, EndpointStatus
 from enclave.errors import Forbidden, NotFound
 from enclave.operation import Operation
-from enclave.people import Environment, Role, SSHKey
+from enclave.people import Environment, Role, SSHKey, User
 from enclave.principal import Principal, deploy_key_principal
 from enclave.store import Store
 from enclave.store.tokens import TokenRecord
@@ -40,6 +40,13 @@ class OfUser:
     """A user's own: their record, keys and tokens."""
 
     user_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class PersonOf:
+    """Who a user is, None for nobody: those know who share an environment."""
+
+    user: User | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,7 @@ class OfApp:
     app_id: int
 
 
-What = OfInstallation | OfUser | OfToken | NameOf | OfEnvironment | OfApp
+What = OfInstallation | OfUser | PersonOf | OfToken | NameOf | OfEnvironment | OfApp
 """What a request is about."""
 
 
@@ -101,6 +108,8 @@ def _role_over(store: Store, principal: Principal, what: What) -> Role | None:
     match what:
         case OfInstallation():
             return Role.READ
+        case PersonOf(user):
+            return Role.READ if _knows(store, principal, user) else None
         case OfToken(token_id=token_id) if token_id and token_id == principal.token_id:
             return Role.ADMIN
         case OfUser(user_id) | OfToken(user_id):
@@ -112,12 +121,24 @@ def _role_over(store: Store, principal: Principal, what: What) -> Role | None:
             inside = scope.app_id is None
         case OfApp(environment_id, app_id):
             inside = scope.app_id in (None, app_id)
+    return _role_in(store, principal, environment_id) if inside else None
+
+
+def _role_in(store: Store, principal: Principal, environment_id: int) -> Role | None:
+    scope = principal.scope
     if scope.environment_id is not None:
         return scope.most if environment_id == scope.environment_id else None
     has = store.people.role(principal.user, environment_id)
-    if has is None or not inside:
-        return None
-    return scope.most if has.includes(scope.most) else has
+    return scope.most if has is not None and has.includes(scope.most) else has
+
+
+def _knows(store: Store, principal: Principal, user: User | None) -> bool:
+    """Whether that is the principal, or somebody who shares an environment with them."""
+    if user is None or principal.scope.app_id is not None:
+        return False
+    people = store.people
+    mine = people.environments_of(principal.user)
+    return user.id == principal.user.id or bool({*mine} & {*people.environments_of(user)})
 
 
 def _home(store: Store, app_id: int) -> int:
@@ -226,18 +247,40 @@ def visible_environment_by_name(store: Store, principal: Principal, handle: str)
 def visible_environments(store: Store, principal: Principal) -> list[int]:
     """Return the ids of all environments that ``visible_environment`` shows, in order."""
     authorise(store, principal, OfInstallation(), Role.READ)
-    mine = store.people.environments_of(principal.user)
-    return [each for each in mine if _role_over(store, principal, NameOf(each))]
+    mine, only = store.people.environments_of(principal.user), principal.scope.app_id
+    return mine if only is None else [each for each in mine if each == _home(store, only)]
 
 
-def visible_apps(store: Store, principal: Principal, environment_id: int) -> list[App]:
-    """Return the environment's apps that the principal may read, by handle.
+def visible_apps(
+    store: Store, principal: Principal, environment_ids: Sequence[int], *, skip: int, size: int
+) -> tuple[list[App], int]:
+    """Return a page of the apps that the principal may read, and how many there are.
 
-    Raises as ``visible_environment``.
+    They are those of environments that are visible to the principal, each by handle.
     """
-    visible_environment(store, principal, environment_id)
     only = principal.scope.app_id
-    return [app for app in store.apps.apps_in(environment_id) if only in (None, app.id)]
+    if only is None:
+        return store.apps.page(environment_ids, skip=skip, size=size)
+    found = [
+        app
+        for app in store.apps.apps([only])
+        if app.environment_id in environment_ids and app.status is not AppStatus.DEPROVISIONED
+    ]
+    return found[skip : skip + size], len(found)
+
+
+def visible_apps_named(store: Store, principal: Principal, handle: str) -> list[App]:
+    """Return the apps of that handle that the principal may read, one an environment at most."""
+    environments, only = visible_environments(store, principal), principal.scope.app_id
+    found = store.apps.apps(store.apps.index.named(environments, handle))
+    return [app for app in found if only in (None, app.id)]
+
+
+def visible_user(store: Store, principal: Principal, user_id: int) -> User:
+    """Return a user to themselves, and to whoever shares an environment with them."""
+    found = _found(lambda: store.people.user(user_id))
+    authorise(store, principal, PersonOf(found), Role.READ)
+    return _certain(found)
 
 
 def _permitted(store: Store, principal: Principal, app: App | None, role: Role) -> App:

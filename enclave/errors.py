@@ -14,6 +14,7 @@ EnclaveError
 │   ├── InvalidCommand              a command that shell rules cannot split
 │   ├── InvalidRoute                a host, an address or a network of an endpoint
 │   ├── InvalidCertificate          a certificate or key that could not be served
+│   ├── IdempotencyKeyReused        the key of another request
 │   ├── UnknownCommitish            no such branch, tag or commit was pushed
 │   ├── AmbiguousCommitish
 │   ├── NothingToDeploy             neither image nor git (SPEC 3.7)
@@ -153,6 +154,12 @@ class InvalidCertificate(InvalidInput):
     """A given certificate, its chain or its key cannot be served."""
 
 
+class IdempotencyKeyReused(InvalidInput):
+    """Something else was asked with this ``Idempotency-Key`` before."""
+
+    code = "idempotency_key_reused"
+
+
 class UnknownCommitish(InvalidInput):
     """No branch, tag or commit of that name was pushed."""
 
@@ -241,6 +248,11 @@ class TooManyRequests(EnclaveError):
 
     code = "too_many_requests"
     status = 429
+
+    def __init__(self, message: str, *, seconds: float = 5.0) -> None:
+        """``seconds``: so long the asker had better wait."""
+        super().__init__(message)
+        self.seconds = seconds
 
 
 class OperationFailed(EnclaveError):

@@ -118,6 +118,8 @@ class World:
             "handle": app.handle,
             "environment": app.environment,
             "account_id": environment,
+            "entry_id": store.activities.of_app(app.id).newest(1)[0].id,
+            "environment_entry_id": store.activities.of_environment(environment).newest(1)[0].id,
             "configuration_id": app.id,
             "image_id": app.id,
             "number": release.number,

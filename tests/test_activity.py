@@ -77,6 +77,7 @@ def stored(branch: str, commit: str) -> RefUpdate:
 
 CHANGES: dict[str, tuple[Callable[[House], object], str]] = {
     "environment.create": (lambda h: h.store.apps.create_environment("dev", actor=ANN), "dev"),
+    "app.rename": (lambda h: h.store.apps.rename(h.app, "shop", actor=ANN), "shop"),
     "app.create": (lambda h: h.store.apps.create(h.environment, "api", actor=ANN), "api"),
     "user.create": (
         lambda h: h.store.people.create_user("eve@example.com", "correct horse", actor=ANN),
@@ -249,7 +250,10 @@ class TestOverHTTP:
         asked = world.ask("configure", env={"A": "1"}).json()
         listed = world.admin.get(f"{world.path}/activity").json()
         assert listed["total_count"] == 2
-        entry = listed["_embedded"]["activities"][0]
+        entry = listed["_embedded"]["activity"][0]
+        assert world.admin.get(entry["_links"]["self"]["href"]).json() == entry
+        for gone in ("1-1", "x", "1-1-1"):
+            assert world.admin.get(f"{world.path}/activity/{gone}").status_code == 404
         assert entry["_type"] == "activity"
         assert (entry["action"], entry["about"]) == ("operation.configure", str(asked["id"]))
         assert entry["user_email"] == "admin@example.com"
@@ -266,7 +270,7 @@ class TestOverHTTP:
         told: list[str] = []
         while address:
             page = world.admin.get(address).json()
-            told += [each["about"] for each in page["_embedded"]["activities"]]
+            told += [each["about"] for each in page["_embedded"]["activity"]]
             address = page["_links"].get("next", {}).get("href")
         assert told[:4] == ["app-2", "app-1", "app-0", "web"]
         assert len(told) == page["total_count"]

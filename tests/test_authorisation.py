@@ -68,6 +68,7 @@ TABLE = {
     "POST /users/{user_id}/tokens": Row(CHANGES_OWN.format(201), {"scope": "read"}, "token.create"),
     "GET /tokens/{token_id}": Row(READS_OWN),
     "DELETE /tokens/{token_id}": Row(CHANGES_OWN.format(200), action="token.revoke"),
+    "GET /organizations": Row(ALL),
     "GET /organizations/{organization_id}": Row(ALL),
     "GET /reauthenticate_organizations": Row(ALL),
     "GET /stacks": Row(ALL),
@@ -79,6 +80,7 @@ TABLE = {
     "GET /accounts/{account_id}/apps": Row(ANY_PART),
     "POST /accounts/{account_id}/apps": Row(ADMINISTERS, {"handle": "new"}, "app.create"),
     "GET /apps/{app_id}": Row(READS_APP),
+    "PUT /apps/{app_id}": Row("404 403 403 200 403 403 404", {"handle": "renamed"}, "app.rename"),
     "GET /find/app": Row(READS_APP, query="?handle={handle}&environment={environment}"),
     "GET /apps/{app_id}/services": Row(READS_APP),
     "GET /services/{service_id}": Row(READS_APP),
@@ -144,7 +146,11 @@ TABLE = {
         ADMINISTERS.replace("201", "200"), action="member.remove"
     ),
     "GET /apps/{app_id}/activity": Row(READS_APP),
+    "GET /apps/{app_id}/activity/{entry_id}": Row(READS_APP),
     "GET /accounts/{account_id}/activity": Row(READS_ENVIRONMENT),
+    "GET /accounts/{account_id}/activity/{entry_id}": Row(
+        READS_ENVIRONMENT, ids={"entry_id": "environment_entry_id"}
+    ),
 }
 """What each caller is answered about what belongs to ``prod/web``, or to themselves."""
 
@@ -165,6 +171,7 @@ OPEN = {
     "POST /tokens": "where one logs in",
     "GET /operations/{operation_id}/log": "its address is signed, and good for one log",
     "GET /docs": "the same for everyone",
+    "FILES /docs/static": "the same for everyone",
     "GET /docs/oauth2-redirect": "the same for everyone",
     "GET /openapi.json": "the same for everyone",
 }
@@ -201,7 +208,7 @@ def questions(monkeypatch: pytest.MonkeyPatch) -> list[Principal]:
 
 def routes() -> Iterator[str]:
     for each in iter_route_contexts(create_api(cast(Store, None), Settings()).routes):
-        for method in cast(set[str], each.methods) - {"HEAD"}:
+        for method in set(each.methods or {"FILES"}) - {"HEAD"}:
             yield f"{method} {each.path}"
 
 

@@ -7,13 +7,16 @@ stream keeps its newest entries.
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 
 from enclave.activity import Activity, Actor, trimmed
+from enclave.errors import NotFound
 from enclave.store import keys
 from enclave.store.database import Database, unavailable_when_lost
 
+_ENTRY_ID = re.compile(r"[0-9]{1,18}-[0-9]{1,18}", re.ASCII)
 _ALL_KEPT = 10  # times as many entries as one app's are kept of all together
 _DONE_SECONDS = 3600
 _ABOUT_CHARACTERS = 500
@@ -115,6 +118,16 @@ class Kept:
         """Return how many there are."""
         with unavailable_when_lost():
             return self._redis.xlen(self._stream)
+
+    def entry(self, entry_id: str) -> Activity:
+        """Return one of them; raises ``NotFound``."""
+        if not _ENTRY_ID.fullmatch(entry_id):
+            raise NotFound("there is no such entry")
+        with unavailable_when_lost():
+            found = self._redis.xrevrange(self._stream, entry_id, entry_id, count=1)
+        if not found:
+            raise NotFound("there is no such entry, or it is not kept any more")
+        return _activity(*found[0])
 
     def newest(self, most: int, *, skip: int = 0) -> list[Activity]:
         """Return the ``most`` newest, newest first, without the first ``skip``."""

@@ -39,11 +39,16 @@ _TAKES_IN = frozenset({"accept_push", "submit", "make"})
 _READS = frozenset({"view"})
 _OF_NO_APP = frozenset(
     {
-        *("count_failure", "hold_image", "make", "member"),
-        *("postpone", "stop_listening", "take_away"),
+        *("count_failure", "hold_image", "index_apps", "make", "member"),
+        *("postpone", "rename_app", "stop_listening", "take_away"),
     }
 )
-_RECORDS = frozenset({"accept_push", "cancel", "make", "member", "submit", "take_away"})
+_RECORDS = frozenset(
+    {
+        *("accept_push", "cancel", "make", "member"),
+        *("rename_app", "submit", "take_away"),
+    }
+)
 _TEXTS = {"make": "change", "take_away": "change"}
 """Scripts that differ in nothing but whether a full Redis refuses them."""
 

@@ -107,6 +107,11 @@ def environment_apps(environment_id: int) -> str:
     return f"{_ROOT}:environment:{environment_id}:apps"
 
 
+def environment_handles(environment_id: int) -> str:
+    """Sorted set: the handles of the environment's apps, all of score 0: in order."""
+    return f"{_ROOT}:environment:{environment_id}:handles"
+
+
 def environment_certificates(environment_id: int) -> str:
     """Set of certificate ids; environment 0 is the installation itself."""
     return f"{_ROOT}:environment:{environment_id}:certificates"
@@ -118,7 +123,8 @@ def certificate(certificate_id: int) -> str:
 
 
 def app(app_id: int) -> str:
-    """Hash: handle, environment_id, created_at, deploy_branch, status, state, sealed secrets."""
+    """Hash: handle, environment_id, created_at, deploy_branch, status, state, sealed secrets,
+    last_deploy (operation id)."""
     return f"{_ROOT}:app:{app_id}"
 
 
@@ -255,6 +261,11 @@ def change(change_id: str) -> str:
 def push(push_id: str) -> str:
     """String that expires: the outcome of a push's transaction, so that asking again is safe."""
     return f"{_ROOT}:push:{push_id}"
+
+
+def idempotency(user_id: int, key_digest: str) -> str:
+    """String that expires: what the user asked with that key, and the operation made (JSON)."""
+    return f"{_ROOT}:user:{user_id}:idempotency:{key_digest}"
 
 
 def repack_asked(app_id: int) -> str:

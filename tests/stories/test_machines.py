@@ -40,7 +40,7 @@ def api(app: App, token: str, method: str, path: str, **body: str) -> dict[str, 
 def activity(app: App) -> list[dict[str, Any]]:
     number = app.installation.app_id(app.name)
     listed = api(app, app.owner.token(), "GET", f"/apps/{number}/activity")
-    newest_first: list[dict[str, Any]] = listed["_embedded"]["activities"]
+    newest_first: list[dict[str, Any]] = listed["_embedded"]["activity"]
     return newest_first
 
 
