@@ -94,6 +94,9 @@ class Stack(Shape):
     id: int
     name: str
     region: str
+    ssh_portal_host: str
+    ssh_portal_port: int
+    ssh_host_rsa_public_key: str
     outbound_ip_addresses: list[str]
     links: Annotated[Links, Linked("self")] = Field(alias="_links")
 

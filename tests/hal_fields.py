@@ -64,7 +64,15 @@ FIELDS: dict[str, dict[str, Check]] = {
     "user": {"id": int, "email": str, "name": str, "created_at": _time},
     "ssh_key": {"id": int, "name": str, "ssh_public_key": str, "public_key_fingerprint": str},
     "organization": {"id": int, "name": str},
-    "stack": {"id": int, "name": str, "region": str, "outbound_ip_addresses": _texts},
+    "stack": {
+        "id": int,
+        "name": str,
+        "region": str,
+        "ssh_portal_host": str,
+        "ssh_portal_port": int,
+        "ssh_host_rsa_public_key": str,
+        "outbound_ip_addresses": _texts,
+    },
     "account": {"id": int, "handle": str, "type": str, "created_at": _time},
     "app": {
         "id": int,

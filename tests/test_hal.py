@@ -34,6 +34,7 @@ CREATED_IN = {
     r"/users/\d+/ssh_keys",
     r"/accounts/\d+/ssh_keys",
     r"/accounts/\d+/members",
+    r"/operations/\d+/ssh_portal_connections",
 }
 """The collections that can be created in."""
 
