@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 
 from fastapi import APIRouter
 from pydantic import BaseModel
@@ -10,23 +10,27 @@ from pydantic import BaseModel
 from api.call import Call, Caller, Paging
 from api.configurations import has_configuration
 from api.git_remote import git_remote
-from api.hal import Resource, collected
+from api.hal import Page, Resource, collection
 from api.images import render_image
+from api.operation_requests import require_alive
 from api.operations import render_operation, updated_at
 from api.services import render_services
 from enclave.access import permitted_app_by_name, permitted_environment
 from enclave.app import App
 from enclave.errors import AmbiguousHandle, NotFound
-from enclave.operation import Operation, OperationType
+from enclave.operation import Operation
 from enclave.people import Role
 
 router = APIRouter(tags=["apps"])
 
-_DEPLOYS = frozenset([OperationType.DEPLOY])
-_SEARCHED = 20  # so many operations back the last deploy is looked for
-
 
 class _NewApp(BaseModel):
+    handle: str
+
+
+class _Update(BaseModel):
+    """What can be changed of an app; other fields are ignored."""
+
     handle: str
 
 
@@ -34,17 +38,14 @@ class _NewApp(BaseModel):
 def list_apps(caller: Caller, page: Paging) -> Resource:
     """List the apps of every environment that the caller is a member of."""
     environments = caller.store.people.environments_of(caller.user)
-    apps = [app for each in environments for app in caller.store.apps.apps_in(each)]
-    return collected(caller.links.to("apps"), "apps", apps, _renderer(caller), page)
+    return _page(caller, environments, caller.links.to("apps"), page)
 
 
 @router.get("/accounts/{account_id}/apps")
 def list_apps_of_account(account_id: int, caller: Caller, page: Paging) -> Resource:
     """List the apps of one environment, by handle."""
     permitted_environment(caller.store, caller.user, account_id, Role.READ)
-    address = caller.links.to("accounts", account_id, "apps")
-    apps = caller.store.apps.apps_in(account_id)
-    return collected(address, "apps", apps, _renderer(caller), page)
+    return _page(caller, [account_id], caller.links.to("accounts", account_id, "apps"), page)
 
 
 @router.post("/accounts/{account_id}/apps", status_code=201)
@@ -60,36 +61,34 @@ def show_app(app_id: int, caller: Caller) -> Resource:
     return _app(caller, caller.app(app_id))
 
 
+@router.put("/apps/{app_id}")
+def update_app(app_id: int, body: _Update, caller: Caller) -> Resource:
+    """Rename the app. Its git remote has the new name at once, its containers from a restart on."""
+    app = caller.app(app_id, Role.ADMIN)
+    require_alive(caller, app)
+    return _app(caller, caller.store.apps.rename(app, body.handle))
+
+
 @router.get("/find/app")
 def find_app(handle: str, caller: Caller, environment: str | None = None) -> Resource:
     """Find an app by its handle, and by its environment's where the handle is not enough."""
     if environment is not None:
         found = permitted_app_by_name(caller.store, caller.user, environment, handle, Role.READ)
         return _app(caller, found)
-    apps = list(_apps_named(caller, handle))
+    environments = caller.store.people.environments_of(caller.user)
+    apps = caller.store.apps.apps(caller.store.apps.index.named(environments, handle))
     if not apps:
         raise NotFound("there is no such app")
     if len(apps) > 1:
-        environments = ", ".join(app.environment for app in apps)
-        raise AmbiguousHandle(
-            f"Several environments have an app {handle}: name one of {environments}."
-        )
+        places = ", ".join(app.environment for app in apps)
+        raise AmbiguousHandle(f"Several environments have an app {handle}: name one of {places}.")
     return _app(caller, apps[0])
 
 
-def _apps_named(caller: Call, handle: str) -> Iterator[App]:
-    for environment_id in caller.store.people.environments_of(caller.user):
-        environment = caller.store.apps.environment(environment_id)
-        try:
-            yield permitted_app_by_name(
-                caller.store, caller.user, environment.handle, handle, Role.READ
-            )
-        except NotFound:
-            continue
-
-
-def _renderer(caller: Call) -> Callable[[App], Resource]:
-    return lambda app: _app(caller, app)
+def _page(caller: Call, environments: Sequence[int], address: str, page: Page) -> Resource:
+    apps, total = caller.store.apps.page(environments, skip=page.skip, size=page.size)
+    shown = [_app(caller, app) for app in apps]
+    return collection(address, "apps", shown, page=page, total=total)
 
 
 def _app(caller: Call, app: App) -> Resource:
@@ -131,9 +130,4 @@ def _app(caller: Call, app: App) -> Resource:
 def _last_operations(caller: Call, app: App) -> tuple[Operation | None, Operation | None]:
     """Return the newest operation and the newest deploy."""
     newest = caller.store.operations.operations(app.id, newest=1)
-    last = newest[0] if newest else None
-    if last is None or last.request.type in _DEPLOYS:
-        return last, last
-    recent = caller.store.operations.operations(app.id, newest=_SEARCHED)
-    deploys = (each for each in recent if each.request.type in _DEPLOYS)
-    return last, next(deploys, None)
+    return newest[0] if newest else None, caller.store.operations.last_deploy(app.id)

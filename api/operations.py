@@ -14,7 +14,7 @@ from api.operation_requests import Asked, read_operation
 from enclave.app import App
 from enclave.errors import Conflict, InvalidInput
 from enclave.operation import ZERO_ID, Operation, OperationRequest, Source
-from enclave.people import Role
+from enclave.people import Role, User
 
 router = APIRouter(tags=["operations"])
 
@@ -113,12 +113,12 @@ def render_operation(caller: Call, app: App, operation: Operation) -> Resource:
         "_links": caller.links.hal(
             self=here,
             account=["accounts", app.environment_id],
-            resource=_resource(caller, request),
-            user=["users", request.user_id],
+            resource=_resource(caller, app, request),
             logs=[*here, "logs"],
             events=[*here, "events"],
             ssh_portal_connections=[*here, "ssh_portal_connections"],
-        ),
+        )
+        | _user(caller, app, request),
     }
 
 
@@ -126,11 +126,23 @@ def _operation(caller: Call, operation: Operation) -> Resource:
     return render_operation(caller, caller.app(operation.request.app_id), operation)
 
 
-def _resource(caller: Call, request: OperationRequest) -> list[object]:
-    """Return the path of what the operation is about: an endpoint, a service, or the app."""
+def _user(caller: Call, app: App, request: OperationRequest) -> dict[str, dict[str, str]]:
+    """Link to who asked, unless they have left the environment: that link would lead nowhere."""
+    asker = User(request.user_id, request.user_email, "")
+    known = asker.id == caller.user.id or caller.store.people.role(asker, app.environment_id)
+    if not known:
+        return {}
+    return caller.links.hal(user=["users", asker.id])
+
+
+def _resource(caller: Call, app: App, request: OperationRequest) -> list[object]:
+    """Return the path of what the operation is about: an endpoint, a service that is, or the app.
+
+    A service that vanished from the Procfile is no resource any more; its app is one.
+    """
     if request.endpoint is not None:
         return ["vhosts", request.endpoint.id]
-    if request.process_type is not None:
+    if request.process_type is not None and app.state.service(request.process_type):
         number = caller.store.service_ids.number(request.app_id, request.process_type)
         return ["services", number]
     return ["apps", request.app_id]

@@ -14,6 +14,12 @@ router = APIRouter(tags=["root"])
 def show_root(house: Open) -> Resource:
     """Link to the collections; open, since clients begin here before they log in."""
     links = house.links.hal(
-        self=[""], accounts=["accounts"], apps=["apps"], tokens=["tokens"], stacks=["stacks"]
+        self=[""],
+        accounts=["accounts"],
+        apps=["apps"],
+        stacks=["stacks"],
+        organizations=["organizations"],
+        reauthenticate_organizations=["reauthenticate_organizations"],
+        tokens=["tokens"],
     )
     return {"_links": links}

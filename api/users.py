@@ -1,4 +1,4 @@
-"""Users: everyone sees themselves."""
+"""Users: everyone sees themselves, and whom they share an environment with."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from api.call import Call, Caller
 from api.hal import Resource
 from enclave.errors import NotFound
+from enclave.people import User
 
 router = APIRouter(tags=["users"])
 
@@ -19,15 +20,25 @@ def require_self(caller: Call, user_id: int) -> None:
 
 @router.get("/users/{user_id}")
 def show_user(user_id: int, caller: Caller) -> Resource:
-    """Show the caller."""
-    require_self(caller, user_id)
+    """Show the caller, or somebody who shares an environment with the caller."""
+    user = caller.user
+    if user_id != user.id:
+        user = caller.store.people.user(user_id)
+        if not _share_an_environment(caller, user):
+            raise NotFound("there is no such user")
+    links = caller.links.hal(self=["users", user_id])
+    if user_id == caller.user.id:
+        links |= caller.links.hal(ssh_keys=["users", user_id, "ssh_keys"])
     return {
         "_type": "user",
-        "id": caller.user.id,
-        "email": caller.user.email,
-        "name": caller.user.email,
-        "created_at": caller.user.created_at,
-        "_links": caller.links.hal(
-            self=["users", user_id], ssh_keys=["users", user_id, "ssh_keys"]
-        ),
+        "id": user.id,
+        "email": user.email,
+        "name": user.email,
+        "created_at": user.created_at,
+        "_links": links,
     }
+
+
+def _share_an_environment(caller: Call, user: User) -> bool:
+    people = caller.store.people
+    return bool({*people.environments_of(caller.user)} & {*people.environments_of(user)})

@@ -159,13 +159,10 @@ def _listed(
 def _vhost(caller: Call, app: App, endpoint: Endpoint, status: EndpointStatus) -> Resource:
     """Return an endpoint with all that clients show of it (API.md)."""
     host, here = endpoint.host(caller.settings.domain), ["vhosts", endpoint.id]
-    service = caller.store.service_ids.number(app.id, endpoint.process_type)
-    links = caller.links.hal(
-        self=here,
-        app=["apps", app.id],
-        service=["services", service],
-        operations=[*here, "operations"],
-    )
+    links = caller.links.hal(self=here, app=["apps", app.id], operations=[*here, "operations"])
+    if app.state.service(endpoint.process_type):  # one that vanished is no resource any more
+        number = caller.store.service_ids.number(app.id, endpoint.process_type)
+        links |= caller.links.hal(service=["services", number])
     if endpoint.certificate_id is not None:
         links |= caller.links.hal(certificate=["certificates", endpoint.certificate_id])
     return {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from enclave.app import App, AppSecrets, AppState, AppStatus, ServiceSettings
 from enclave.clock import now_iso
 from enclave.codec import decode, encode
@@ -11,6 +13,7 @@ from enclave.people import Environment
 from enclave.release import Release
 from enclave.sealing import Sealer
 from enclave.store import keys
+from enclave.store.app_index import AppIndex
 from enclave.store.database import Database, unavailable_when_lost
 
 
@@ -21,6 +24,7 @@ class Apps:
         self._database = database
         self._redis = database.redis
         self._sealer = sealer
+        self.index = AppIndex(database)
 
     def create_environment(self, handle: str) -> Environment:
         """Create an environment. Raises ``InvalidHandle`` or ``Conflict``."""
@@ -61,7 +65,7 @@ class Apps:
         }
         with unavailable_when_lost():
             self._redis.hset(keys.app(app_id), mapping=record)
-            if not self._database.claim(keys.environment_apps(environment.id), handle, app_id):
+            if not self.index.claim(environment.id, handle, app_id):
                 self._redis.delete(keys.app(app_id))
                 raise Conflict(f"an app {handle} exists already in {environment.handle}")
         return self.app(app_id)
@@ -72,16 +76,16 @@ class Apps:
             fields = self._redis.hgetall(keys.app(app_id))
         if not fields:
             raise NotFound("there is no such app")
-        return App(
-            id=app_id,
-            environment_id=int(fields["environment_id"]),
-            environment=fields["environment"],
-            handle=fields["handle"],
-            created_at=fields["created_at"],
-            status=AppStatus(fields.get("status", AppStatus.PENDING)),
-            deploy_branch=fields.get("deploy_branch", "master"),
-            state=decode(AppState, fields["state"]) if "state" in fields else AppState(),
-        )
+        return _app(app_id, fields)
+
+    def rename(self, app: App, handle: str) -> App:
+        """Give the app another handle, and with it another git remote; its containers keep theirs.
+
+        Raises ``InvalidHandle``, ``Conflict``, or ``NotFound`` once it is deprovisioned.
+        """
+        check_handle(handle)
+        self.index.rename(app.environment_id, app.id, handle)
+        return self.app(app.id)
 
     def app_by_handle(self, environment: str, handle: str) -> App:
         """Return the app ``ENVIRONMENT/HANDLE``; raises ``NotFound``."""
@@ -93,11 +97,21 @@ class Apps:
             raise NotFound(f"there is no app {environment}/{handle}")
         return self.app(int(app_id))
 
-    def apps_in(self, environment_id: int) -> list[App]:
-        """Return the apps of an environment, by handle."""
-        with unavailable_when_lost():
-            ids = self._redis.hgetall(keys.environment_apps(environment_id))
-        return [self.app(int(ids[handle])) for handle in sorted(ids)]
+    def page(
+        self, environment_ids: Sequence[int], *, skip: int, size: int
+    ) -> tuple[list[App], int]:
+        """Return one page of the apps of these environments, and how many there are of all."""
+        ids, total = self.index.page(environment_ids, skip=skip, size=size)
+        return self.apps(ids), total
+
+    def apps(self, ids: Sequence[int]) -> list[App]:
+        """Return the apps of these ids, in their order; one that is no app is left out."""
+        with unavailable_when_lost(), self._redis.pipeline(transaction=False) as pipe:
+            for app_id in ids:
+                pipe.hgetall(keys.app(app_id))
+            records: list[dict[str, str]] = pipe.execute() if ids else []
+        found = zip(ids, records, strict=True)
+        return [_app(app_id, fields) for app_id, fields in found if fields]
 
     def provisioned(self) -> set[int]:
         """Return the ids of all apps that an operation has succeeded for, with three requests.
@@ -174,3 +188,16 @@ class Apps:
         with unavailable_when_lost():
             records = self._redis.hmget(keys.releases(app_id), numbers)
         return [decode(Release, record) for record in records if record is not None]
+
+
+def _app(app_id: int, fields: Mapping[str, str]) -> App:
+    return App(
+        id=app_id,
+        environment_id=int(fields["environment_id"]),
+        environment=fields["environment"],
+        handle=fields["handle"],
+        created_at=fields["created_at"],
+        status=AppStatus(fields.get("status", AppStatus.PENDING)),
+        deploy_branch=fields.get("deploy_branch", "master"),
+        state=decode(AppState, fields["state"]) if "state" in fields else AppState(),
+    )

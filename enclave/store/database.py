@@ -37,7 +37,12 @@ _UNNAMED = None  # else redis-py reads its own package's metadata at each connec
 
 _TAKES_IN = frozenset({"accept_push", "submit"})
 _READS = frozenset({"view"})
-_OF_NO_APP = frozenset({"count_failure", "hold_image", "postpone", "remove_key", "stop_listening"})
+_OF_NO_APP = frozenset(
+    {
+        *("count_failure", "hold_image", "index_apps", "postpone", "remove_key", "rename_app"),
+        "stop_listening",
+    }
+)
 
 Word = str | bytes | int
 

@@ -81,6 +81,11 @@ def environment_apps(environment_id: int) -> str:
     return f"{_ROOT}:environment:{environment_id}:apps"
 
 
+def environment_handles(environment_id: int) -> str:
+    """Sorted set: the handles of the environment's apps, all of score 0: in order."""
+    return f"{_ROOT}:environment:{environment_id}:handles"
+
+
 def environment_certificates(environment_id: int) -> str:
     """Set of certificate ids; environment 0 is the installation itself."""
     return f"{_ROOT}:environment:{environment_id}:certificates"
@@ -92,7 +97,8 @@ def certificate(certificate_id: int) -> str:
 
 
 def app(app_id: int) -> str:
-    """Hash: handle, environment_id, created_at, deploy_branch, status, state, sealed secrets."""
+    """Hash: handle, environment_id, created_at, deploy_branch, status, state, sealed secrets,
+    last_deploy (operation id)."""
     return f"{_ROOT}:app:{app_id}"
 
 

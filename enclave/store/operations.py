@@ -111,6 +111,12 @@ class Operations:
             ids = self._redis.zrevrange(keys.app_operations(app_id), skip, skip + newest - 1)
         return [self.operation(int(operation_id)) for operation_id in ids]
 
+    def last_deploy(self, app_id: int) -> Operation | None:
+        """Return the app's newest deploy, by push or by command, however long ago it was asked."""
+        with unavailable_when_lost():
+            operation_id = self._redis.hget(keys.app(app_id), "last_deploy")
+        return self.operation(int(operation_id)) if operation_id else None
+
     def changes(self, operation_id: int) -> Changes:
         """Return what an operation changes while it is queued, runs or is visited; else nothing."""
         with unavailable_when_lost():
