@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from api.call import Call, Caller, Paging
 from api.hal import Page, Resource, collected, collection
+from api.once import AskedOnce, Once
 from api.operation_body import OperationBody
 from api.operation_requests import Asked, read_operation
 from enclave.app import App
@@ -39,16 +40,18 @@ def list_operations(app_id: int, caller: Caller, page: Paging) -> Resource:
 
 
 @router.post("/apps/{app_id}/operations", status_code=201)
-def create_operation(app_id: int, body: OperationBody, caller: Caller) -> Resource:
+def create_operation(app_id: int, body: OperationBody, caller: Caller, once: AskedOnce) -> Resource:
     """Queue an operation; 422 and none when it cannot be accepted."""
-    app, asked = read_operation(caller, app_id, body)
-    return submit(caller, app, asked)
+    if made := once.earlier(caller):
+        return show(caller, made)
+    _, asked = read_operation(caller, app_id, body)
+    return submit(caller, asked, once)
 
 
 @router.get("/operations/{operation_id}")
 def show_operation(operation_id: int, caller: Caller) -> Resource:
     """Show one operation."""
-    return _operation(caller, caller.operation(operation_id))
+    return show(caller, caller.operation(operation_id))
 
 
 @router.put("/operations/{operation_id}")
@@ -66,14 +69,18 @@ def update_operation(operation_id: int, body: _Update, caller: Caller) -> Resour
         raise Conflict(
             f"Operation {operation.id} is past its point of no return: it {operation.status}."
         )
-    return _operation(caller, operation)
+    return show(caller, operation)
 
 
-def submit(caller: Call, app: App, asked: Asked) -> Resource:
-    """Queue what was asked for, or keep it for a visit, and return the operation."""
+def submit(caller: Call, asked: Asked, once: Once) -> Resource:
+    """Queue what was asked for, or keep it for a visit, and return the operation.
+
+    It is another request's if that was faster with the same key.
+    """
+    request, changes = asked
     operations = caller.store.operations
-    take = operations.record if asked[0].type.visits else operations.submit
-    return render_operation(caller, app, take(*asked))
+    take = operations.record if request.type.visits else operations.submit
+    return show(caller, take(request, changes, once.key))
 
 
 def operations_on(
@@ -122,7 +129,8 @@ def render_operation(caller: Call, app: App, operation: Operation) -> Resource:
     }
 
 
-def _operation(caller: Call, operation: Operation) -> Resource:
+def show(caller: Call, operation: Operation) -> Resource:
+    """Return any operation as clients see it."""
     return render_operation(caller, caller.app(operation.request.app_id), operation)
 
 

@@ -8,9 +8,10 @@ from pydantic import BaseModel, StrictStr
 from api.call import Call, Caller, Paging
 from api.certificates import domain_of, named_certificate
 from api.hal import Resource, collected
+from api.once import AskedOnce
 from api.operation_body import OperationBody
 from api.operation_requests import read_endpoint_operation, require_alive
-from api.operations import operations_on, submit
+from api.operations import operations_on, show, submit
 from api.services import live_service
 from api.vhost_changes import VhostChanges, latest
 from enclave.app import App
@@ -134,10 +135,15 @@ def list_vhost_operations(vhost_id: int, caller: Caller, page: Paging) -> Resour
 
 
 @router.post("/vhosts/{vhost_id}/operations", status_code=201)
-def create_vhost_operation(vhost_id: int, body: OperationBody, caller: Caller) -> Resource:
+def create_vhost_operation(
+    vhost_id: int, body: OperationBody, caller: Caller, once: AskedOnce
+) -> Resource:
     """Provision the endpoint, or deprovision it."""
+    if made := once.earlier(caller):
+        return show(caller, made)
     app, endpoint, status = _endpoint(caller, vhost_id, Role.DEPLOY)
-    return submit(caller, app, read_endpoint_operation(caller, app, endpoint, status, body))
+    asked = read_endpoint_operation(caller, app, endpoint, status, body)
+    return submit(caller, asked, once)
 
 
 def _endpoint(caller: Call, vhost_id: int, role: Role) -> tuple[App, Endpoint, EndpointStatus]:

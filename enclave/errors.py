@@ -14,6 +14,7 @@ EnclaveError
 │   ├── InvalidCommand              a command that shell rules cannot split
 │   ├── InvalidRoute                a host, an address or a network of an endpoint
 │   ├── InvalidCertificate          a certificate or key that could not be served
+│   ├── IdempotencyKeyReused        the key of another request
 │   ├── UnknownCommitish            no such branch, tag or commit was pushed
 │   ├── AmbiguousCommitish
 │   ├── NothingToDeploy             neither image nor git (SPEC 3.7)
@@ -151,6 +152,12 @@ class InvalidRoute(InvalidInput):
 
 class InvalidCertificate(InvalidInput):
     """A given certificate, its chain or its key cannot be served."""
+
+
+class IdempotencyKeyReused(InvalidInput):
+    """Something else was asked with this ``Idempotency-Key`` before."""
+
+    code = "idempotency_key_reused"
 
 
 class UnknownCommitish(InvalidInput):

@@ -227,6 +227,11 @@ def push(push_id: str) -> str:
     return f"{_ROOT}:push:{push_id}"
 
 
+def idempotency(user_id: int, key_digest: str) -> str:
+    """String that expires: what the user asked with that key, and the operation made (JSON)."""
+    return f"{_ROOT}:user:{user_id}:idempotency:{key_digest}"
+
+
 def repack_asked(app_id: int) -> str:
     """String that expires: a repacking of the app's repository waits."""
     return f"{_ROOT}:app:{app_id}:repack-asked"

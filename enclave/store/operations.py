@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 from enclave.changes import Changes
 from enclave.clock import now_iso, seconds_since
 from enclave.codec import decode, encode
-from enclave.errors import NotFound
+from enclave.errors import IdempotencyKeyReused, NotFound
+from enclave.idempotency import KEPT_SECONDS, IdempotencyKey
 from enclave.operation import Operation, OperationRequest, OperationStatus, RefUpdate
 from enclave.people import User
 from enclave.sealing import Sealer
@@ -63,34 +65,60 @@ class Operations:
             fields += ["sealed", self._sealer.seal(encode(changes))]
         return fields
 
-    def submit(self, request: OperationRequest, changes: Changes) -> Operation:
-        """Queue an operation that reserves no ref; returns it. Raises ``StoreUnavailable``."""
+    def submit(
+        self, request: OperationRequest, changes: Changes, once: IdempotencyKey | None = None
+    ) -> Operation:
+        """Queue an operation that reserves no ref; returns it. Raises ``StoreUnavailable``.
+
+        ``once``: of all requests with this key, the first makes an operation and the others get it.
+        Raises ``IdempotencyKeyReused``.
+        """
+        return self._take_in(request, self.fields(request, changes), once, queued=True)
+
+    def made_with(self, once: IdempotencyKey) -> int | None:
+        """Return the operation that was made with this key, None for a new one.
+
+        Raises ``IdempotencyKeyReused``.
+        """
+        with unavailable_when_lost():
+            known = self._redis.get(_idempotency(once))
+        return _made(once, known) if known else None
+
+    def record(
+        self, request: OperationRequest, changes: Changes, once: IdempotencyKey | None = None
+    ) -> Operation:
+        """Store an operation that is in no queue: it has succeeded, and begins when visited.
+
+        ``once`` and what is raised: as ``submit``.
+        """
+        ended = ["status", OperationStatus.SUCCEEDED.value, "ended_at", now_iso()]
+        fields = [*self.fields(request, changes), *ended]  # of a field given twice, the last counts
+        return self._take_in(request, fields, once, queued=False)
+
+    def _take_in(
+        self,
+        request: OperationRequest,
+        fields: list[str],
+        once: IdempotencyKey | None,
+        *,
+        queued: bool,
+    ) -> Operation:
         operation_id = self._database.next_id("operation")
-        self._database.run(
+        asked = json.dumps({"operation": operation_id, "asked": once.asked if once else ""})
+        answer = self._database.run(
             "submit",
-            [*app_keys(request.app_id), keys.operation(operation_id)],
             [
-                request.app_id,
-                operation_id,
-                json.dumps(self.fields(request, changes)),
+                *app_keys(request.app_id),
+                keys.operation(operation_id),
+                *([_idempotency(once)] if once else []),
+            ],
+            [
+                *(request.app_id, operation_id, json.dumps(fields), asked, KEPT_SECONDS),
+                "queue" if queued else "record",
                 *self._wakeups.words(request.app_id),
             ],
         )
-        return self.operation(operation_id)
-
-    def record(self, request: OperationRequest, changes: Changes) -> Operation:
-        """Store an operation that is in no queue: it has succeeded, and begins when visited.
-
-        Raises ``StoreUnavailable``.
-        """
-        operation_id = self._database.next_id("operation")
-        ended = ["status", OperationStatus.SUCCEEDED.value, "ended_at", now_iso()]
-        fields = [*self.fields(request, changes), *ended]  # of a field given twice, the last counts
-        with unavailable_when_lost(), self._redis.pipeline(transaction=True) as recording:
-            recording.hset(keys.operation(operation_id), items=fields)
-            recording.zadd(keys.app_operations(request.app_id), {str(operation_id): operation_id})
-            recording.execute()
-        return self.operation(operation_id)
+        return self.operation(_made(once, str(answer)) if once else operation_id)
 
     def operation(self, operation_id: int) -> Operation:
         """Return an operation; raises ``NotFound``."""
@@ -189,6 +217,20 @@ class Operations:
         """Have ``wait_for_control`` return at once, for a worker that has ended the operation."""
         control = keys.operation_control(operation_id)
         self._database.run("stop_listening", [control], [_CONTROL_SECONDS])
+
+
+def _idempotency(once: IdempotencyKey) -> str:
+    return keys.idempotency(once.user_id, sha256(once.text.encode()).hexdigest())
+
+
+def _made(once: IdempotencyKey, known: str) -> int:
+    record = json.loads(known)
+    if record["asked"] != once.asked:
+        raise IdempotencyKeyReused(
+            f"The Idempotency-Key {once.text} belongs to another request, which made operation "
+            f"{record['operation']}: take a new key for each thing that you ask."
+        )
+    return int(record["operation"])
 
 
 def ref_records(updates: Sequence[RefUpdate]) -> list[dict[str, str]]:
