@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from api import shapes
 from api.call import Caller, Paging
 from api.hal import Links, Resource, collected
 from api.organizations import ORGANIZATION
@@ -14,7 +15,7 @@ from enclave.people import Environment, Role
 router = APIRouter(tags=["accounts"])
 
 
-@router.get("/accounts")
+@router.get("/accounts", response_model=shapes.Accounts)
 def list_accounts(caller: Caller, page: Paging) -> Resource:
     """List the environments that the caller is a member of."""
     ids = caller.store.people.environments_of(caller.user)
@@ -25,14 +26,14 @@ def list_accounts(caller: Caller, page: Paging) -> Resource:
     return collected(caller.links.to("accounts"), "accounts", ids, render, page)
 
 
-@router.get("/accounts/{account_id}")
+@router.get("/accounts/{account_id}", response_model=shapes.Account)
 def show_account(account_id: int, caller: Caller) -> Resource:
     """Show one environment."""
     environment = permitted_environment(caller.store, caller.user, account_id, Role.READ)
     return _account(caller.links, environment)
 
 
-@router.get("/find/account")
+@router.get("/find/account", response_model=shapes.Account)
 def find_account(handle: str, caller: Caller) -> Resource:
     """Find an environment by its handle."""
     environment = permitted_environment_by_name(caller.store, caller.user, handle, Role.READ)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from api import shapes
 from api.call import Call, Caller, Paging
 from api.configurations import has_configuration
 from api.git_remote import git_remote
@@ -24,52 +25,54 @@ from enclave.people import Role
 router = APIRouter(tags=["apps"])
 
 
-class _NewApp(BaseModel):
+class NewApp(BaseModel):
+    """The app that is asked for."""
+
     handle: str
 
 
-class _Update(BaseModel):
+class AppUpdate(BaseModel):
     """What can be changed of an app; other fields are ignored."""
 
     handle: str
 
 
-@router.get("/apps")
+@router.get("/apps", response_model=shapes.Apps)
 def list_apps(caller: Caller, page: Paging) -> Resource:
     """List the apps of every environment that the caller is a member of."""
     environments = caller.store.people.environments_of(caller.user)
     return _page(caller, environments, caller.links.to("apps"), page)
 
 
-@router.get("/accounts/{account_id}/apps")
+@router.get("/accounts/{account_id}/apps", response_model=shapes.Apps)
 def list_apps_of_account(account_id: int, caller: Caller, page: Paging) -> Resource:
     """List the apps of one environment, by handle."""
     permitted_environment(caller.store, caller.user, account_id, Role.READ)
     return _page(caller, [account_id], caller.links.to("accounts", account_id, "apps"), page)
 
 
-@router.post("/accounts/{account_id}/apps", status_code=201)
-def create_app(account_id: int, body: _NewApp, caller: Caller) -> Resource:
+@router.post("/accounts/{account_id}/apps", status_code=201, response_model=shapes.App)
+def create_app(account_id: int, body: NewApp, caller: Caller) -> Resource:
     """Create an app, pending until its first deploy."""
     environment = permitted_environment(caller.store, caller.user, account_id, Role.ADMIN)
     return _app(caller, caller.store.apps.create(environment, body.handle))
 
 
-@router.get("/apps/{app_id}")
+@router.get("/apps/{app_id}", response_model=shapes.App)
 def show_app(app_id: int, caller: Caller) -> Resource:
     """Show one app."""
     return _app(caller, caller.app(app_id))
 
 
-@router.put("/apps/{app_id}")
-def update_app(app_id: int, body: _Update, caller: Caller) -> Resource:
+@router.put("/apps/{app_id}", response_model=shapes.App)
+def update_app(app_id: int, body: AppUpdate, caller: Caller) -> Resource:
     """Rename the app. Its git remote has the new name at once, its containers from a restart on."""
     app = caller.app(app_id, Role.ADMIN)
     require_alive(caller, app)
     return _app(caller, caller.store.apps.rename(app, body.handle))
 
 
-@router.get("/find/app")
+@router.get("/find/app", response_model=shapes.App)
 def find_app(handle: str, caller: Caller, environment: str | None = None) -> Resource:
     """Find an app by its handle, and by its environment's where the handle is not enough."""
     if environment is not None:

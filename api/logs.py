@@ -25,6 +25,7 @@ router = APIRouter(tags=["logs"])
 
 _LOG = logging.getLogger("enclave.api")
 _KEEPALIVE = b'{"keepalive": true}\n'
+_NDJSON = "application/x-ndjson"
 _BEGINNING = "0"
 _ENTRY_ID = r"^[0-9]{1,19}(-[0-9]{1,19})?$"
 
@@ -58,7 +59,11 @@ def _watched(operation_id: int, caller: Caller) -> Operation:
     return caller.operation(operation_id)  # in a thread: the stream itself is on the event loop
 
 
-@router.get("/operations/{operation_id}/events")
+@router.get(
+    "/operations/{operation_id}/events",
+    response_class=StreamingResponse,
+    responses={200: {"content": {_NDJSON: {"schema": {"type": "string"}}}}},
+)
 async def follow_log(
     operation: Annotated[Operation, Depends(_watched)],
     caller: Caller,
@@ -72,7 +77,7 @@ async def follow_log(
     is another when the queue has moved; `{"keepalive": true}` comes in times of silence. A stream
     without an end was cut off: ask again with the last `id`.
     """
-    return StreamingResponse(_events(caller, operation, after), media_type="application/x-ndjson")
+    return StreamingResponse(_events(caller, operation, after), media_type=_NDJSON)
 
 
 def _text(entries: Iterator[LogEntry], *, timestamps: bool) -> Iterator[str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fastapi import APIRouter
-from pydantic import BaseModel
+from pydantic import BaseModel, StrictBool
 
+from api import shapes
 from api.call import Call, Caller, Paging
 from api.hal import Page, Resource, collected, collection
 from api.once import AskedOnce, Once
@@ -22,11 +23,13 @@ router = APIRouter(tags=["operations"])
 _SEARCHED = 100  # so many operations of the app back those of a part of it are looked for
 
 
-class _Update(BaseModel):
-    cancelled: bool = False
+class OperationUpdate(BaseModel):
+    """All that can be changed of an operation."""
+
+    cancelled: StrictBool = False
 
 
-@router.get("/apps/{app_id}/operations")
+@router.get("/apps/{app_id}/operations", response_model=shapes.Operations)
 def list_operations(app_id: int, caller: Caller, page: Paging) -> Resource:
     """List the app's operations, newest first."""
     app = caller.app(app_id)
@@ -39,7 +42,7 @@ def list_operations(app_id: int, caller: Caller, page: Paging) -> Resource:
     return collection(address, "operations", shown, page=page, total=operations.count(app_id))
 
 
-@router.post("/apps/{app_id}/operations", status_code=201)
+@router.post("/apps/{app_id}/operations", status_code=201, response_model=shapes.Operation)
 def create_operation(app_id: int, body: OperationBody, caller: Caller, once: AskedOnce) -> Resource:
     """Queue an operation; 422 and none when it cannot be accepted."""
     if made := once.earlier(caller):
@@ -48,14 +51,14 @@ def create_operation(app_id: int, body: OperationBody, caller: Caller, once: Ask
     return submit(caller, asked, once)
 
 
-@router.get("/operations/{operation_id}")
+@router.get("/operations/{operation_id}", response_model=shapes.Operation)
 def show_operation(operation_id: int, caller: Caller) -> Resource:
     """Show one operation."""
     return show(caller, caller.operation(operation_id))
 
 
-@router.put("/operations/{operation_id}")
-def update_operation(operation_id: int, body: _Update, caller: Caller) -> Resource:
+@router.put("/operations/{operation_id}", response_model=shapes.Operation)
+def update_operation(operation_id: int, body: OperationUpdate, caller: Caller) -> Resource:
     """Cancel an operation: at once while it waits, at its next safe point while it runs.
 
     Asked again, it answers the same; one that is past its point of no return is a conflict.

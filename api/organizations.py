@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from api import shapes
 from api.call import Call, Caller, Paging
 from api.hal import Resource, collected, collection
 from enclave.errors import NotFound
@@ -13,14 +14,14 @@ router = APIRouter(tags=["organizations"])
 ORGANIZATION = 1
 
 
-@router.get("/organizations")
+@router.get("/organizations", response_model=shapes.Organizations)
 def list_organizations(caller: Caller, page: Paging) -> Resource:
     """List the one organization."""
     address, one = caller.links.to("organizations"), [ORGANIZATION]
     return collected(address, "organizations", one, lambda _: _organization(caller), page)
 
 
-@router.get("/organizations/{organization_id}")
+@router.get("/organizations/{organization_id}", response_model=shapes.Organization)
 def show_organization(organization_id: int, caller: Caller) -> Resource:
     """Show the one organization."""
     if organization_id != ORGANIZATION:
@@ -28,7 +29,7 @@ def show_organization(organization_id: int, caller: Caller) -> Resource:
     return _organization(caller)
 
 
-@router.get("/reauthenticate_organizations")
+@router.get("/reauthenticate_organizations", response_model=shapes.ReauthenticateOrganizations)
 def list_organizations_to_log_in_again(caller: Caller, page: Paging) -> Resource:
     """Answer that nobody has to log in again; clients ask before every command."""
     key = "reauthenticate_organizations"

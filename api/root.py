@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from api import shapes
 from api.call import Open
 from api.hal import Resource
 
 router = APIRouter(tags=["root"])
 
 
-@router.get("/")
+@router.get("/", response_model=shapes.Root)
 def show_root(house: Open) -> Resource:
     """Link to the collections; open, since clients begin here before they log in."""
     links = house.links.hal(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from api import shapes
 from api.call import Caller, Paging
 from api.hal import Resource
 from api.once import AskedOnce
@@ -17,7 +18,7 @@ from enclave.people import Role
 router = APIRouter(tags=["services"])
 
 
-@router.get("/services/{service_id}/operations")
+@router.get("/services/{service_id}/operations", response_model=shapes.Operations)
 def list_service_operations(service_id: int, caller: Caller, page: Paging) -> Resource:
     """List the newest operations on the service."""
     app, service = live_service(caller, service_id, Role.READ)
@@ -29,7 +30,7 @@ def list_service_operations(service_id: int, caller: Caller, page: Paging) -> Re
     return operations_on(caller, app, about, address=address, page=page)
 
 
-@router.post("/services/{service_id}/operations", status_code=201)
+@router.post("/services/{service_id}/operations", status_code=201, response_model=shapes.Operation)
 def create_service_operation(
     service_id: int, body: OperationBody, caller: Caller, once: AskedOnce
 ) -> Resource:

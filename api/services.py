@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictInt
 
+from api import shapes
 from api.call import Call, Caller, Paging
 from api.hal import Resource, collected
 from api.images import docker_image
@@ -21,20 +22,20 @@ _MOST_STOP_SECONDS = 900
 _INSTANCE_CLASS = "m"
 
 
-class _Update(BaseModel):
+class ServiceUpdate(BaseModel):
     """What can be changed of a service; other fields are ignored."""
 
-    stop_timeout: Annotated[int, Field(ge=0, le=_MOST_STOP_SECONDS)] | None = None
+    stop_timeout: Annotated[StrictInt, Field(ge=0, le=_MOST_STOP_SECONDS)] | None = None
 
 
-@router.get("/services/{service_id}")
+@router.get("/services/{service_id}", response_model=shapes.Service)
 def show_service(service_id: int, caller: Caller) -> Resource:
     """Show one live service."""
     return _one(caller, *live_service(caller, service_id, Role.READ))
 
 
-@router.put("/services/{service_id}")
-def update_service(service_id: int, body: _Update, caller: Caller) -> Resource:
+@router.put("/services/{service_id}", response_model=shapes.Service)
+def update_service(service_id: int, body: ServiceUpdate, caller: Caller) -> Resource:
     """Set how long the service's containers have to stop, in seconds; null for the default.
 
     It counts from its next containers on.
@@ -59,7 +60,7 @@ def live_service(caller: Call, service_id: int, role: Role) -> tuple[App, Servic
     return app, service
 
 
-@router.get("/apps/{app_id}/services")
+@router.get("/apps/{app_id}/services", response_model=shapes.Services)
 def list_services(app_id: int, caller: Caller, page: Paging) -> Resource:
     """List the app's live services."""
     address = caller.links.to("apps", app_id, "services")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from api import shapes
 from api.call import Caller, Paging
 from api.hal import Links, Resource, collected
 from api.users import require_self
@@ -14,12 +15,14 @@ from enclave.people import SSHKey
 router = APIRouter(tags=["ssh_keys"])
 
 
-class _NewKey(BaseModel):
+class NewSSHKey(BaseModel):
+    """One line of a ``.pub`` file."""
+
     ssh_public_key: str = Field(max_length=16_384)
     name: str = Field("", max_length=100)
 
 
-@router.get("/users/{user_id}/ssh_keys")
+@router.get("/users/{user_id}/ssh_keys", response_model=shapes.SSHKeys)
 def list_ssh_keys(user_id: int, caller: Caller, page: Paging) -> Resource:
     """List the caller's keys, oldest first."""
     require_self(caller, user_id)
@@ -28,15 +31,15 @@ def list_ssh_keys(user_id: int, caller: Caller, page: Paging) -> Resource:
     return collected(address, "ssh_keys", keys, lambda key: _ssh_key(caller.links, key), page)
 
 
-@router.post("/users/{user_id}/ssh_keys", status_code=201)
-def create_ssh_key(user_id: int, body: _NewKey, caller: Caller) -> Resource:
+@router.post("/users/{user_id}/ssh_keys", status_code=201, response_model=shapes.SSHKey)
+def create_ssh_key(user_id: int, body: NewSSHKey, caller: Caller) -> Resource:
     """Add a key to the caller's."""
     require_self(caller, user_id)
     key = caller.store.people.add_key(caller.user, body.ssh_public_key, body.name)
     return _ssh_key(caller.links, key)
 
 
-@router.get("/ssh_keys/{key_id}")
+@router.get("/ssh_keys/{key_id}", response_model=shapes.SSHKey)
 def show_ssh_key(key_id: int, caller: Caller) -> Resource:
     """Show one of the caller's keys."""
     for key in caller.store.people.keys_of(caller.user):
@@ -45,7 +48,7 @@ def show_ssh_key(key_id: int, caller: Caller) -> Resource:
     raise NotFound("you have no such key")
 
 
-@router.delete("/ssh_keys/{key_id}")
+@router.delete("/ssh_keys/{key_id}", response_model=shapes.SSHKey)
 def delete_ssh_key(key_id: int, caller: Caller) -> Resource:
     """Take one of the caller's keys away; it opens no new connection."""
     shown = show_ssh_key(key_id, caller)

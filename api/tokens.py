@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field, ValidationError
 from pydantic.functional_validators import AfterValidator
 
+from api import shapes
 from api.call import Caller, Open
 from api.hal import Links, Resource
 from enclave.clock import iso
@@ -39,7 +40,18 @@ class _TokenRequest(BaseModel):
     expires_in: int | None = Field(None, ge=1)
 
 
-@router.post("/tokens", status_code=201)
+_BODY = {  # read by hand, since it comes in two forms
+    "required": True,
+    "content": {
+        kind: {"schema": _TokenRequest.model_json_schema()}
+        for kind in ("application/x-www-form-urlencoded", "application/json")
+    },
+}
+
+
+@router.post(
+    "/tokens", status_code=201, response_model=shapes.Token, openapi_extra={"requestBody": _BODY}
+)
 async def create_token(request: Request, house: Open) -> Resource:
     """Give a token for an email and a password, form-encoded or JSON.
 
@@ -57,7 +69,7 @@ async def create_token(request: Request, house: Open) -> Resource:
     return _token(house.links, issued)
 
 
-@router.delete("/tokens/{token_id}")
+@router.delete("/tokens/{token_id}", response_model=shapes.RevokedToken)
 def revoke_token(token_id: str, caller: Caller) -> Resource:
     """End one of the caller's own tokens now."""
     caller.store.people.revoke_token(caller.user, token_id)

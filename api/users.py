@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from api import shapes
 from api.call import Call, Caller
 from api.hal import Resource
 from enclave.errors import NotFound
@@ -18,7 +19,7 @@ def require_self(caller: Call, user_id: int) -> None:
         raise NotFound("there is no such user")
 
 
-@router.get("/users/{user_id}")
+@router.get("/users/{user_id}", response_model=shapes.User)
 def show_user(user_id: int, caller: Caller) -> Resource:
     """Show the caller, or somebody who shares an environment with the caller."""
     user = caller.user

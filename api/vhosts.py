@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
-from pydantic import BaseModel, StrictStr
+from pydantic import BaseModel, StrictBool, StrictInt, StrictStr
 
+from api import shapes
 from api.call import Call, Caller, Paging
 from api.certificates import domain_of, named_certificate
 from api.hal import Resource, collected
@@ -23,17 +24,17 @@ from enclave.people import Role
 router = APIRouter(tags=["vhosts"])
 
 
-class _NewVhost(BaseModel):
+class NewVhost(BaseModel):
     """The endpoint that is asked for; fields it does not know are ignored."""
 
     type: StrictStr = "http"
-    default: bool = False
-    internal: bool = False
-    acme: bool = False
+    default: StrictBool = False
+    internal: StrictBool = False
+    acme: StrictBool = False
     user_domain: StrictStr | None = None
-    container_port: int | None = None
+    container_port: StrictInt | None = None
     ip_whitelist: list[StrictStr] | None = None
-    certificate: StrictStr | int | None = None
+    certificate: StrictStr | StrictInt | None = None
 
     def check(self) -> None:
         """Refuse what no endpoint here can be; raises ``InvalidEndpoint``."""
@@ -57,7 +58,7 @@ class _NewVhost(BaseModel):
             )
 
 
-@router.get("/apps/{app_id}/vhosts")
+@router.get("/apps/{app_id}/vhosts", response_model=shapes.Vhosts)
 def list_vhosts_of_app(app_id: int, caller: Caller, page: Paging) -> Resource:
     """List the app's endpoints, also those of services that are gone."""
     app = caller.app(app_id)
@@ -65,7 +66,7 @@ def list_vhosts_of_app(app_id: int, caller: Caller, page: Paging) -> Resource:
     return _listed(caller, app, caller.store.endpoints.of_app(app_id), address, page)
 
 
-@router.get("/services/{service_id}/vhosts")
+@router.get("/services/{service_id}/vhosts", response_model=shapes.Vhosts)
 def list_vhosts(service_id: int, caller: Caller, page: Paging) -> Resource:
     """List the service's endpoints, oldest first."""
     app, service = live_service(caller, service_id, Role.READ)
@@ -78,8 +79,8 @@ def list_vhosts(service_id: int, caller: Caller, page: Paging) -> Resource:
     return _listed(caller, app, found, address, page)
 
 
-@router.post("/services/{service_id}/vhosts", status_code=201)
-def create_vhost(service_id: int, body: _NewVhost, caller: Caller) -> Resource:
+@router.post("/services/{service_id}/vhosts", status_code=201, response_model=shapes.Vhost)
+def create_vhost(service_id: int, body: NewVhost, caller: Caller) -> Resource:
     """Create an endpoint of the service; it answers once an operation has provisioned it."""
     app, service = live_service(caller, service_id, Role.DEPLOY)
     require_alive(caller, app)
@@ -100,7 +101,7 @@ def create_vhost(service_id: int, body: _NewVhost, caller: Caller) -> Resource:
     return _vhost(caller, app, endpoint, EndpointStatus.PENDING)
 
 
-@router.get("/vhosts/{vhost_id}")
+@router.get("/vhosts/{vhost_id}", response_model=shapes.Vhost)
 def show_vhost(vhost_id: int, caller: Caller) -> Resource:
     """Show one endpoint, as it is live."""
     app, endpoint, status = _endpoint(caller, vhost_id, Role.READ)
@@ -122,7 +123,7 @@ def change_vhost(vhost_id: int, body: VhostChanges, caller: Caller) -> Resource:
     return _vhost(caller, app, caller.store.endpoints.wish(changed), status)
 
 
-@router.get("/vhosts/{vhost_id}/operations")
+@router.get("/vhosts/{vhost_id}/operations", response_model=shapes.Operations)
 def list_vhost_operations(vhost_id: int, caller: Caller, page: Paging) -> Resource:
     """List the newest operations on the endpoint."""
     app, _, _ = _endpoint(caller, vhost_id, Role.READ)
@@ -134,7 +135,7 @@ def list_vhost_operations(vhost_id: int, caller: Caller, page: Paging) -> Resour
     return operations_on(caller, app, about, address=address, page=page)
 
 
-@router.post("/vhosts/{vhost_id}/operations", status_code=201)
+@router.post("/vhosts/{vhost_id}/operations", status_code=201, response_model=shapes.Operation)
 def create_vhost_operation(
     vhost_id: int, body: OperationBody, caller: Caller, once: AskedOnce
 ) -> Resource:

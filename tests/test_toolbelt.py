@@ -548,6 +548,7 @@ class TestFollowing:
         assert next(answers) > 3
         assert store.operations.count(app.id) == 1
 
+    @pytest.mark.usefixtures("environment")
     def test_no_other_post_is_repeated(
         self, me: Terminal, store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -1,8 +1,8 @@
--- Queue an operation that moves no ref, or store one that is not for a worker. Asked again after a lost answer, nothing happens twice.
--- KEYS[14] the operation, KEYS[15] what was asked before with the same idempotency key, if there is a
--- key. ARGV: app id, operation id, fields (JSON, flat), what is asked (JSON), seconds for which that
--- counts, queue or record, the wake-up's words. Returns what was asked with the key, now or before: of two requests
--- that race, one makes an operation, and both are told which.
+-- Queue an operation that moves no ref, or store one that is for no worker. Asked again after a lost
+-- answer, nothing happens twice. KEYS[14] the operation, KEYS[15] what was asked before with the same
+-- idempotency key, if there is a key. ARGV: app id, operation id, fields (JSON, flat), what is asked
+-- (JSON), seconds for which that counts, queue or record, the wake-up's words. Returns what was asked
+-- with the key, now or before: of two requests that race, one makes an operation, and both are told.
 local OPERATION, ASKED = KEYS[14], KEYS[15]
 if ASKED then
   local known = redis.call('GET', ASKED)
