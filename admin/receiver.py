@@ -12,8 +12,10 @@ from typing import Any
 import uvicorn
 
 from api.application import create_api
+from enclave.asker import ASKER
 from enclave.settings import Settings
 from enclave.store import Store, open_store
+from receiver.asker import AskerOfAddress
 from receiver.attendants import Attendants
 from receiver.conversation import Conversations
 from receiver.http import GitOverHTTP
@@ -51,6 +53,7 @@ async def _serve(settings: Settings, store: Store) -> None:
         a_source=settings.connections_a_source,
         waiting=settings.push_waiting,
         failures=settings.login_failures,
+        logins=settings.logins,
     )
     conversations = Conversations(store, settings)
     attendants = Attendants(store, settings)
@@ -60,9 +63,10 @@ async def _serve(settings: Settings, store: Store) -> None:
     portal = await Portal(store, settings, attendants, places).start(keys)
     reconciler = asyncio.create_task(reconcile_forever(store, settings))
     git = GitOverHTTP(store, settings, conversations, places)
+    api = create_api(store, settings, attendants, portal_host_key=rsa_line(keys))
     server = uvicorn.Server(
         uvicorn.Config(
-            _either(git, create_api(store, settings, attendants, portal_host_key=rsa_line(keys))),
+            _either(git, api, places),
             http=guarded_http(places, settings),
             ws="none",  # else uvicorn speaks it as soon as a library for it is there
             log_level="warning",
@@ -92,14 +96,19 @@ def _allow_many_files(settings: Settings) -> None:
         logger.warning("%d open files are allowed, %d may be needed: raise the limit", hard, needed)
 
 
-def _either(git: ASGI, api: ASGI) -> ASGI:
-    """Return the application that gives git's own paths to git, all others to the API."""
+def _either(git: ASGI, api: ASGI, places: Places) -> ASGI:
+    """Return the application that gives git's own paths to git, all others to the API.
+
+    The API learns who asks: behind a proxy of ours, uvicorn has put the client's own address here.
+    """
 
     async def application(
         scope: Message,
         receive: Callable[[], Awaitable[Message]],
         send: Callable[[Message], Awaitable[None]],
     ) -> None:
+        if scope["type"] == "http":
+            scope[ASKER] = AskerOfAddress(places, (scope.get("client") or ("",))[0])
         is_git = scope["type"] == "http" and GIT_PATH.fullmatch(scope["path"])
         await (git if is_git else api)(scope, receive, send)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
@@ -13,12 +14,14 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
+from api.asker import asker
 from enclave.errors import (
     AttendantsAway,
     EnclaveError,
     NotFound,
     StoreRefused,
     StoreUnavailable,
+    TooManyRequests,
     Unauthenticated,
 )
 
@@ -63,10 +66,25 @@ def _enclave_error(request: Request, error: EnclaveError) -> JSONResponse:
         return error_response(error.status, error.code, message)
     if error.status >= 500 and not isinstance(error, AttendantsAway):
         return internal_error(error, f"{request.method} {request.url.path}")
-    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else None
+    headers = {}
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
+        try:
+            _count(request, error)
+        except TooManyRequests as too_many:
+            return _enclave_error(request, too_many)
+    if isinstance(error, TooManyRequests):
+        headers["Retry-After"] = str(math.ceil(error.seconds))
     # What does not exist and what may not be seen are told in the same words (invariant 7).
     message = _UNKNOWN if isinstance(error, NotFound) else str(error)
     return error_response(error.status, error.code, message, headers)
+
+
+def _count(request: Request, error: Unauthenticated) -> None:
+    """Count a guess, which neither an old token of ours is nor none; raises ``TooManyRequests``."""
+    tried = error.code == "invalid_credentials" or "authorization" in request.headers
+    if tried and error.code != "expired_token":
+        asker(request).failed()
 
 
 def _later(refused: StoreRefused) -> str:

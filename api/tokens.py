@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from anyio import CapacityLimiter, to_thread
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field, ValidationError
 from pydantic.functional_validators import AfterValidator
 
 from api import shapes
+from api.asker import count_login
 from api.call import Caller, Open
 from api.hal import Links, Resource
 from enclave.clock import iso
@@ -50,7 +51,11 @@ _BODY = {  # read by hand, since it comes in two forms
 
 
 @router.post(
-    "/tokens", status_code=201, response_model=shapes.Token, openapi_extra={"requestBody": _BODY}
+    "/tokens",
+    dependencies=[Depends(count_login)],
+    status_code=201,
+    response_model=shapes.Token,
+    openapi_extra={"requestBody": _BODY},
 )
 async def create_token(request: Request, house: Open) -> Resource:
     """Give a token for an email and a password, form-encoded or JSON.

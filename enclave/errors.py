@@ -249,6 +249,11 @@ class TooManyRequests(EnclaveError):
     code = "too_many_requests"
     status = 429
 
+    def __init__(self, message: str, *, seconds: float = 5.0) -> None:
+        """``seconds``: so long the asker had better wait."""
+        super().__init__(message)
+        self.seconds = seconds
+
 
 class OperationFailed(EnclaveError):
     """A step of an operation failed. The message becomes the log's ERROR line."""

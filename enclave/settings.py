@@ -124,6 +124,9 @@ class Settings(BaseSettings):
     login_failures: int = Field(
         20, gt=0, description="failed logins from one address in a minute, before it must wait"
     )
+    logins: int = Field(
+        60, gt=0, description="logins by password from one address in a minute, right or wrong"
+    )
     proxies: str = Field(
         "", description="addresses whose X-Forwarded-For is believed, comma between"
     )

@@ -53,7 +53,7 @@ def test_over_http_a_store_that_is_away_is_a_503_without_its_words(
 
     monkeypatch.setattr("receiver.http.verify_token", away)
     store, settings = cast(Store, None), Settings()
-    places = Places(1, a_source=1, waiting=1, failures=1)
+    places = Places(1, a_source=1, waiting=1, failures=1, logins=1)
     application = GitOverHTTP(store, settings, Conversations(store, settings), places)
     said: list[Any] = []
 
