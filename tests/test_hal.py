@@ -195,6 +195,20 @@ class TestAFullHouse:
         unknown = client.http.get("/find/account?handle=none")
         assert (unknown.status_code, unknown.json()["error"]) == (404, "not_found")
 
+    @pytest.mark.parametrize("collection", ["/apps", "/accounts/1/apps", "/accounts"])
+    def test_one_page_of_all_as_the_toolbelt_asks_for_it(
+        self, world: World, tmp_path: Path, collection: str
+    ) -> None:
+        client = Client(world.store, tmp_path)
+        client.log_in(world.user.email)
+        page = client.http.get(f"{collection}?per_page=5000&no_embed=true").json()
+        [items] = page["_embedded"].values()
+        assert len(items) == page["total_count"] > 0
+        assert page["per_page"] == 5000
+        assert "next" not in page["_links"]
+        more = client.http.get(f"{collection}?per_page=1000000").json()
+        assert more["per_page"] == 5000
+
     def test_a_colleague_who_left_is_no_link(self, world: World, tmp_path: Path) -> None:
         client = Client(world.store, tmp_path)
         client.log_in(world.user.email)

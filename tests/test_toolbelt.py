@@ -202,6 +202,15 @@ class TestListings:
         assert "exists already" in me.refuses("apps:create web --environment prod")
         assert "lower case" in me.refuses("apps:create Web")
 
+    def test_renaming_one(self, me: Terminal, store: Store, app: App) -> None:
+        done = me.run("apps:rename web shop.web --environment prod")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == "ssh://git@localhost:8022/prod/shop.web.git\n"
+        assert "App web is shop.web now." in done.stderr
+        assert store.apps.app_by_handle("prod", "shop.web").id == app.id
+        assert me.refuses("apps:rename web other").startswith("Could not find app web")
+        assert "lower case" in me.refuses("apps:rename shop.web Web")
+
     def test_creating_one_somewhere(
         self, me: Terminal, store: Store, environment: Environment, user: User
     ) -> None:
