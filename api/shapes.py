@@ -94,6 +94,9 @@ class Stack(Shape):
     name: str
     region: str
     outbound_ip_addresses: list[str]
+    ssh_portal_host: str
+    ssh_portal_port: int
+    ssh_host_rsa_public_key: str
     links: Annotated[Links, Linked("self")] = Field(alias="_links")
 
 
@@ -123,8 +126,22 @@ class Operation(Shape):
     updated_at: Time
     user_email: str
     links: Annotated[
-        Links, Linked("self", "account", "resource", "logs", "events", maybe=("user",))
+        Links,
+        Linked(
+            *("self", "account", "resource", "logs", "events", "ssh_portal_connections"),
+            maybe=("user",),
+        ),
     ] = Field(alias="_links")
+
+
+class SSHPortalConnection(Shape):
+    """What opens one operation at the log portal, for five minutes."""
+
+    type_: Literal["ssh_portal_connection"] = Field(alias="_type")
+    ssh_user: str
+    ssh_pty: bool
+    ssh_certificate_body: str
+    links: Annotated[Links, Linked("operation")] = Field(alias="_links")
 
 
 class Service(Shape):
@@ -272,6 +289,7 @@ Organizations = pages_of("organizations", Organization)
 ReauthenticateOrganizations = pages_of("reauthenticate_organizations", Organization)
 Releases = pages_of("releases", Release)
 Services = pages_of("services", Service)
+SSHPortalConnections = pages_of("ssh_portal_connections", SSHPortalConnection)
 SSHKeys = pages_of("ssh_keys", SSHKey)
 Stacks = pages_of("stacks", Stack)
 Vhosts = pages_of("vhosts", Vhost)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from api import shapes
 from api.call import Call, Caller, Paging
 from api.hal import Resource, collected
 from enclave.errors import Forbidden
@@ -15,13 +16,16 @@ from enclave.portal import Visit, certify
 router = APIRouter(tags=["operations"])
 
 
-class _Connection(BaseModel):
+class NewConnection(BaseModel):
     """The client's public key: one line, as its ``.pub`` file has it."""
 
     ssh_public_key: str
 
 
-@router.get("/operations/{operation_id}/ssh_portal_connections")
+@router.get(
+    "/operations/{operation_id}/ssh_portal_connections",
+    response_model=shapes.SSHPortalConnections,
+)
 def list_connections(operation_id: int, caller: Caller, page: Paging) -> Resource:
     """List nothing: a connection is not kept. Its self link is where to ask for one."""
     operation = caller.operation(operation_id)
@@ -30,8 +34,12 @@ def list_connections(operation_id: int, caller: Caller, page: Paging) -> Resourc
     return collected(address, "ssh_portal_connections", nothing, lambda each: each, page)
 
 
-@router.post("/operations/{operation_id}/ssh_portal_connections", status_code=201)
-def create_connection(operation_id: int, body: _Connection, caller: Caller) -> Resource:
+@router.post(
+    "/operations/{operation_id}/ssh_portal_connections",
+    status_code=201,
+    response_model=shapes.SSHPortalConnection,
+)
+def create_connection(operation_id: int, body: NewConnection, caller: Caller) -> Resource:
     """Give a certificate that opens this operation at the portal, to the caller, for five minutes.
 
     Of an `execute` the connection is the container's terminal, so only who asked for it may have

@@ -108,7 +108,7 @@ def show_vhost(vhost_id: int, caller: Caller) -> Resource:
     return _vhost(caller, app, app.state.endpoint(vhost_id) or endpoint, status)
 
 
-@router.put("/vhosts/{vhost_id}")
+@router.put("/vhosts/{vhost_id}", response_model=shapes.Vhost)
 def change_vhost(vhost_id: int, body: VhostChanges, caller: Caller) -> Resource:
     """Say what the endpoint shall be: its next ``provision`` makes it so, all at once.
 

@@ -47,7 +47,15 @@ FIELDS: dict[str, dict[str, Check]] = {
     "user": {"id": int, "email": str, "name": str, "created_at": _time},
     "ssh_key": {"id": int, "name": str, "ssh_public_key": str, "public_key_fingerprint": str},
     "organization": {"id": int, "name": str},
-    "stack": {"id": int, "name": str, "region": str, "outbound_ip_addresses": _texts},
+    "stack": {
+        "id": int,
+        "name": str,
+        "region": str,
+        "outbound_ip_addresses": _texts,
+        "ssh_portal_host": str,
+        "ssh_portal_port": int,
+        "ssh_host_rsa_public_key": str,
+    },
     "account": {"id": int, "handle": str, "type": str, "created_at": _time},
     "app": {
         "id": int,
@@ -67,6 +75,11 @@ FIELDS: dict[str, dict[str, Check]] = {
         "created_at": _time,
         "updated_at": _time,
         "user_email": str,
+    },
+    "ssh_portal_connection": {
+        "ssh_user": str,
+        "ssh_pty": bool,
+        "ssh_certificate_body": str,
     },
     "service": {
         "id": int,
@@ -149,7 +162,11 @@ LINKS = {
         *("self", "account", "operations", "services", "configurations", "images"),
         *("releases", "vhosts"),
     },
-    "operation": {"self", "account", "resource", "user", "logs", "events"},
+    "operation": {
+        *("self", "account", "resource", "user", "logs", "events"),
+        "ssh_portal_connections",
+    },
+    "ssh_portal_connection": {"operation"},
     "service": {"self", "account", "app", "operations", "vhosts"},
     "configuration": {"self", "app"},
     "image": {"self", "app"},
