@@ -212,7 +212,7 @@ class App(Shape):
         Links,
         Linked(
             *("self", "account", "operations", "services", "configurations", "images"),
-            *("releases", "vhosts"),
+            *("releases", "vhosts", "log_events"),
             maybe=("current_configuration",),
         ),
     ] = Field(alias="_links")
