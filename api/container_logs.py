@@ -10,13 +10,13 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 
 from api.call import Caller
+from api.hal_shapes import NDJSON
 from enclave.app import App
 from enclave.attending import FollowContainers
 from enclave.errors import AttendantsAway
 
 router = APIRouter(tags=["logs"])
 
-_NDJSON = "application/x-ndjson"
 _KEEPALIVE = b'{"keepalive": true}\n'
 _MOST_LINES = 1000
 _TIME = r"^[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}\.[0-9]{9}Z$"
@@ -43,7 +43,7 @@ async def _lines(
 @router.get(
     "/apps/{app_id}/logs/events",
     response_class=StreamingResponse,
-    responses={200: {"content": {_NDJSON: {"schema": {"type": "string"}}}}},
+    responses={200: {"content": {NDJSON: {"schema": {"type": "string"}}}}},
 )
 async def follow_containers(
     lines: Annotated[AsyncIterator[bytes], Depends(_lines)], caller: Caller
@@ -56,7 +56,7 @@ async def follow_containers(
     `after`. New containers join. A stream that ends was cut off: ask again.
     """
     silence = caller.settings.keepalive_seconds
-    return StreamingResponse(_with_keepalives(lines, silence), media_type=_NDJSON)
+    return StreamingResponse(_with_keepalives(lines, silence), media_type=NDJSON)
 
 
 async def _with_keepalives(lines: AsyncIterator[bytes], silence: float) -> AsyncIterator[bytes]:

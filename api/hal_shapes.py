@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, create_
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+NDJSON = "application/x-ndjson"
+"""One JSON object a line: what a stream of events is."""
+
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 """ISO 8601, UTC."""
 

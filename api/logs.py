@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from api.call import Call, Caller, Open
+from api.hal_shapes import NDJSON
 from enclave.clock import iso
 from enclave.errors import StoreUnavailable
 from enclave.operation import Operation
@@ -25,7 +26,6 @@ router = APIRouter(tags=["logs"])
 
 _LOG = logging.getLogger("enclave.api")
 _KEEPALIVE = b'{"keepalive": true}\n'
-_NDJSON = "application/x-ndjson"
 _BEGINNING = "0"
 _ENTRY_ID = r"^[0-9]{1,19}(-[0-9]{1,19})?$"
 
@@ -62,7 +62,7 @@ def _watched(operation_id: int, caller: Caller) -> Operation:
 @router.get(
     "/operations/{operation_id}/events",
     response_class=StreamingResponse,
-    responses={200: {"content": {_NDJSON: {"schema": {"type": "string"}}}}},
+    responses={200: {"content": {NDJSON: {"schema": {"type": "string"}}}}},
 )
 async def follow_log(
     operation: Annotated[Operation, Depends(_watched)],
@@ -77,7 +77,7 @@ async def follow_log(
     is another when the queue has moved; `{"keepalive": true}` comes in times of silence. A stream
     without an end was cut off: ask again with the last `id`.
     """
-    return StreamingResponse(_events(caller, operation, after), media_type=_NDJSON)
+    return StreamingResponse(_events(caller, operation, after), media_type=NDJSON)
 
 
 def _text(entries: Iterator[LogEntry], *, timestamps: bool) -> Iterator[str]:

@@ -94,10 +94,10 @@ class Stack(Shape):
     id: int
     name: str
     region: str
+    outbound_ip_addresses: list[str]
     ssh_portal_host: str
     ssh_portal_port: int
     ssh_host_rsa_public_key: str
-    outbound_ip_addresses: list[str]
     links: Annotated[Links, Linked("self")] = Field(alias="_links")
 
 
@@ -157,12 +157,16 @@ class Operation(Shape):
     updated_at: Time
     user_email: str
     links: Annotated[
-        Links, Linked("self", "account", "resource", "logs", "events", maybe=("user",))
+        Links,
+        Linked(
+            *("self", "account", "resource", "logs", "events", "ssh_portal_connections"),
+            maybe=("user",),
+        ),
     ] = Field(alias="_links")
 
 
 class SSHPortalConnection(Shape):
-    """How to visit one operation at the log portal, for five minutes."""
+    """What opens one operation at the log portal, for five minutes."""
 
     type_: Literal["ssh_portal_connection"] = Field(alias="_type")
     ssh_user: str
@@ -239,7 +243,7 @@ class App(Shape):
         Links,
         Linked(
             *("self", "account", "operations", "services", "configurations", "images"),
-            *("releases", "vhosts", "activity"),
+            *("releases", "vhosts", "log_events", "activity"),
             maybe=("current_configuration",),
         ),
     ] = Field(alias="_links")

@@ -16,14 +16,15 @@ from enclave.portal import Visit, certify
 router = APIRouter(tags=["operations"])
 
 
-class _Connection(BaseModel):
+class NewConnection(BaseModel):
     """The client's public key: one line, as its ``.pub`` file has it."""
 
     ssh_public_key: str
 
 
 @router.get(
-    "/operations/{operation_id}/ssh_portal_connections", response_model=shapes.SSHPortalConnections
+    "/operations/{operation_id}/ssh_portal_connections",
+    response_model=shapes.SSHPortalConnections,
 )
 def list_connections(operation_id: int, caller: Caller, page: Paging) -> Resource:
     """List nothing: a connection is not kept. Its self link is where to ask for one."""
@@ -38,7 +39,7 @@ def list_connections(operation_id: int, caller: Caller, page: Paging) -> Resourc
     status_code=201,
     response_model=shapes.SSHPortalConnection,
 )
-def create_connection(operation_id: int, body: _Connection, caller: Caller) -> Resource:
+def create_connection(operation_id: int, body: NewConnection, caller: Caller) -> Resource:
     """Give a certificate that opens this operation at the portal, to the caller, for five minutes.
 
     Of an `execute` the connection is the container's terminal, so only who asked for it may have

@@ -131,8 +131,12 @@ class Attendants:
 
 
 async def _lines(process: Process) -> AsyncIterator[bytes]:
-    async for line in process.stdout:
-        yield line
+    """Yield whole lines: asyncssh's own reader cuts those that are longer than a window."""
+    begun = b""
+    while data := await process.stdout.read(_WINDOW):
+        *ended, begun = (begun + data).split(b"\n")
+        for line in ended:
+            yield line + b"\n"
     if words := await process.stderr.read():
         logger.warning("an attendant says: %s", words.decode(errors="replace"))
 

@@ -13,8 +13,8 @@ Body = dict[str, Any]
 _POSTED_TO_ALONE = frozenset(["tokens"])
 """Relations that are for logging in: a form is POSTed there."""
 
-_TEXT = frozenset(["logs", "events", "log_events"])
-"""Relations that lead to no JSON."""
+_TEXT = ("/logs", "/events")
+"""How addresses end that answer with text: an address, or a stream."""
 
 
 class Walk:
@@ -73,7 +73,7 @@ class Walk:
         for relation, link in body["_links"].items():
             href = link["href"]
             assert href.startswith(str(self._client.base_url)), href
-            if relation in _TEXT:
+            if href.endswith(_TEXT):
                 self._read_text(href)
             elif relation not in _POSTED_TO_ALONE and "/tokens/" not in href:
                 found.append(href)

@@ -177,3 +177,24 @@ def test_what_is_no_request_is_refused_in_words(command: str) -> None:
 def test_a_request_is_read_as_it_was_written() -> None:
     request = FollowContainers(3, last=0, after="2026-01-02T03:04:05.000000006Z")
     assert read_request(write_request(request)) == request
+
+
+def test_lines_longer_than_any_buffer_come_whole(store: Store) -> None:
+    """64 KiB of what is no text are six times as long in JSON."""
+
+    class Long(Echo):
+        async def serve(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
+            for letter in (b"a", b"b"):
+                process.stdout.write(letter * 500_000 + b"\n")
+                await process.stdout.drain()
+            process.exit(0)
+
+    async def story() -> None:
+        async with receiver(store) as listening, attendant(store, Long()):
+            async with listening.followed(REQUEST) as lines:
+                assert [line async for line in lines] == [
+                    b"a" * 500_000 + b"\n",
+                    b"b" * 500_000 + b"\n",
+                ]
+
+    run(story())

@@ -144,3 +144,13 @@ def test_operations_on_services_and_endpoints_take_it_too(world: ApiApp) -> None
         assert [answer.status_code for answer in answers] == [201, 201], answers[0].text
         assert answers[0].json()["id"] == answers[1].json()["id"]
     assert operations(world) == 3
+
+
+def test_an_operation_that_is_in_no_queue_is_made_once_too(world: ApiApp) -> None:
+    world.put_live()
+    before = operations(world)
+    answers = [ask(world, {"type": "execute", "command": "sh"}) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [201, 201], answers[0].text
+    assert answers[0].json() == answers[1].json()
+    assert answers[0].json()["status"] == "succeeded"
+    assert operations(world) == before + 1

@@ -92,7 +92,7 @@ class Site:
     @asynccontextmanager
     async def portal(self) -> AsyncIterator[None]:
         store = self.shop.store
-        places = Places(10, a_source=10, waiting=10, failures=1000)
+        places = Places(10, a_source=10, waiting=10, failures=1000, logins=1000)
         portal = Portal(store, self.settings, Attendants(store, self.settings), places)
         keys = [asyncssh.generate_private_key("ssh-rsa", key_size=2048)]
         acceptor = await portal.start(keys)
