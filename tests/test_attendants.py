@@ -190,11 +190,13 @@ def test_lines_longer_than_any_buffer_come_whole(store: Store) -> None:
             process.exit(0)
 
     async def story() -> None:
-        async with receiver(store) as listening, attendant(store, Long()):
-            async with listening.followed(REQUEST) as lines:
-                assert [line async for line in lines] == [
-                    b"a" * 500_000 + b"\n",
-                    b"b" * 500_000 + b"\n",
-                ]
+        async with (
+            receiver(store) as listening,
+            attendant(store, Long()),
+            listening.followed(REQUEST) as lines,
+        ):
+            assert [line async for line in lines] == [
+                letter * 500_000 + b"\n" for letter in (b"a", b"b")
+            ]
 
     run(story())
