@@ -8,10 +8,14 @@ from pydantic import BaseModel
 from api import shapes
 from api.call import Call, Caller, Paging
 from api.hal import Resource, collected
-from enclave.errors import Forbidden
+from api.operation_requests import require_alive
+from enclave.access import permitted_visit
+from enclave.clock import seconds_since
+from enclave.errors import Conflict
 from enclave.operation import Operation, OperationType
-from enclave.people import Role
 from enclave.portal import Visit, certify
+
+_VISITED_SECONDS = 3600
 
 router = APIRouter(tags=["operations"])
 
@@ -57,9 +61,12 @@ def create_connection(operation_id: int, body: NewConnection, caller: Caller) ->
 
 
 def _visited(caller: Call, operation_id: int) -> Operation:
-    operation = caller.operation(operation_id)
-    if operation.request.type is not OperationType.EXECUTE:
-        return operation
-    if operation.request.user_id != caller.user.id:
-        raise Forbidden("A terminal is for who asked for it: create an operation of your own.")
-    return caller.operation(operation_id, Role.DEPLOY)
+    operation = permitted_visit(caller.store, caller.principal, operation_id)
+    if operation.request.type.visits:
+        require_alive(caller, caller.app(operation.request.app_id))
+        if seconds_since(operation.created_at) > _VISITED_SECONDS:
+            raise Conflict(
+                f"Operation {operation.id} is over: it was there to be visited for an hour. "
+                "Create another one."
+            )
+    return operation

@@ -14,7 +14,7 @@ from enclave.app import App, AppStatus
 from enclave.certificate import Certificate
 from enclave.endpoint import Endpoint, EndpointStatus
 from enclave.errors import Forbidden, NotFound
-from enclave.operation import Operation
+from enclave.operation import Operation, OperationType
 from enclave.people import Environment, Role, SSHKey, User
 from enclave.principal import Principal, deploy_key_principal
 from enclave.store import Store
@@ -167,6 +167,20 @@ def permitted_operation(
     operation = _found(lambda: store.operations.operation(operation_id))
     permitted_app(store, principal, operation.request.app_id if operation else _NOWHERE, role)
     return _certain(operation)
+
+
+def permitted_visit(store: Store, principal: Principal, operation_id: int) -> Operation:
+    """Return the operation if the principal may visit it at the log portal.
+
+    A log, and what containers print, is for whoever may see the app; a terminal for who asked for
+    it, and still has the role to. Raises as ``authorise``.
+    """
+    operation = permitted_operation(store, principal, operation_id, Role.READ)
+    if operation.request.type is not OperationType.EXECUTE:
+        return operation
+    if operation.request.user_id != principal.user.id:
+        raise Forbidden("A terminal is for who asked for it: create an operation of your own.")
+    return permitted_operation(store, principal, operation_id, Role.DEPLOY)
 
 
 def permitted_service(

@@ -14,10 +14,9 @@ from typing import cast
 import asyncssh
 from anyio import CapacityLimiter, to_thread
 
-from enclave.access import permitted_operation
+from enclave.access import permitted_visit
 from enclave.errors import EnclaveError, NotFound, StoreUnavailable
 from enclave.operation import Operation, OperationStatus, OperationType
-from enclave.people import Role
 from enclave.portal import Visit, authority_key
 from enclave.principal import Principal
 from enclave.settings import Settings
@@ -80,6 +79,7 @@ class Portal:
             process.exit(await self._show(process))
         except (ConnectionError, asyncssh.Error) as error:
             logger.info("a visitor went away: %s", error)
+            process.channel.abort()
         except StoreUnavailable:
             _refuse(process, STORE_AWAY)
         except EnclaveError as error:
@@ -107,10 +107,7 @@ class Portal:
         """Ask once more: the certificate may be older than a member's leaving."""
         user = self._store.people.user(visit.user_id)
         visitor = Principal(user, f"certificate for operation {visit.operation_id}")
-        operation = permitted_operation(self._store, visitor, visit.operation_id, Role.READ)
-        if operation.request.type is OperationType.EXECUTE:
-            permitted_operation(self._store, visitor, visit.operation_id, Role.DEPLOY)
-        return operation
+        return permitted_visit(self._store, visitor, visit.operation_id)
 
     async def _log(self, process: Process, operation: Operation) -> int:
         watcher = PortalWatcher(process, asyncio.get_running_loop())

@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any, cast
 
 import asyncssh
 import pytest
 from cryptography.fernet import Fernet
 
 from enclave.attending import FollowContainers, line_key, read_request, write_request
-from enclave.errors import AttendantsAway, InvalidInput
+from enclave.errors import AttendantsAway, InvalidInput, StoreUnavailable
 from enclave.sealing import Sealer
 from enclave.settings import Settings
 from enclave.store import Store
@@ -118,6 +119,33 @@ def test_a_call_that_died_with_its_attendant_is_made_again(
             await heard.aclose()  # type: ignore[attr-defined]
             async with attendant(store, Echo()):
                 assert await asking == f"{REQUEST}\n".encode()
+
+    run(story())
+
+
+def test_who_comes_although_the_calls_answer_was_lost_is_sent_away(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        async with receiver(store) as listening:
+            line, heard = Line(store, cast(Any, Echo())), store.calls.heard()
+            make, loop = store.calls.make, asyncio.get_running_loop()
+            dialled: list[asyncio.Future[None]] = []
+
+            def make_and_lose(address: str) -> None:
+                make(address)
+                asyncio.run_coroutine_threadsafe(arrive(), loop).result(10)
+                raise StoreUnavailable("the answer was lost")
+
+            async def arrive() -> None:
+                dialled.append(asyncio.ensure_future(line.dial(await anext(heard))))
+                while listening._waiting:
+                    await asyncio.sleep(0.01)
+
+            monkeypatch.setattr(store.calls, "make", make_and_lose)
+            with pytest.raises(StoreUnavailable):
+                await _first_line(listening)
+            await dialled[0]  # ends when the receiver hangs up
 
     run(story())
 

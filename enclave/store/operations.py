@@ -13,7 +13,13 @@ from enclave.clock import now_iso, seconds_since
 from enclave.codec import decode, encode
 from enclave.errors import IdempotencyKeyReused, NotFound
 from enclave.idempotency import KEPT_SECONDS, IdempotencyKey
-from enclave.operation import Operation, OperationRequest, OperationStatus, RefUpdate
+from enclave.operation import (
+    Operation,
+    OperationRequest,
+    OperationStatus,
+    OperationType,
+    RefUpdate,
+)
 from enclave.people import User
 from enclave.sealing import Sealer
 from enclave.store import keys
@@ -86,7 +92,7 @@ class Operations:
         ``once``: of all requests with this key, the first makes an operation and the others get it.
         Raises ``IdempotencyKeyReused``.
         """
-        return self._take_in(request, self.fields(request, changes), once, actor, queued=True)
+        return self._take_in(request, self.fields(request, changes), once, actor, how="queue")
 
     def made_with(self, once: IdempotencyKey) -> int | None:
         """Return the operation that was made with this key, None for a new one.
@@ -107,11 +113,13 @@ class Operations:
     ) -> Operation:
         """Store an operation that is in no queue: it has succeeded, and begins when visited.
 
-        ``once`` and what is raised: as ``submit``.
+        One that only looks at containers is in no list, and forgotten after a day. ``once`` and
+        what is raised: as ``submit``.
         """
         ended = ["status", OperationStatus.SUCCEEDED.value, "ended_at", now_iso()]
         fields = [*self.fields(request, changes), *ended]  # of a field given twice, the last counts
-        return self._take_in(request, fields, once, actor, queued=False)
+        how = "forget" if request.type is OperationType.LOGS else "record"
+        return self._take_in(request, fields, once, actor, how=how)
 
     def _take_in(
         self,
@@ -120,7 +128,7 @@ class Operations:
         once: IdempotencyKey | None,
         actor: Actor,
         *,
-        queued: bool,
+        how: str,
     ) -> Operation:
         operation_id = self._database.next_id("operation")
         entry = self._entry(actor, request.type, operation_id, request.app_id)
@@ -134,7 +142,7 @@ class Operations:
             ],
             [
                 *(request.app_id, operation_id, json.dumps(fields), asked, KEPT_SECONDS),
-                *("queue" if queued else "record", json.dumps(entry)),
+                *(how, json.dumps(entry)),
                 *self._wakeups.words(request.app_id),
             ],
         )
