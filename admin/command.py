@@ -6,14 +6,12 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import TextIO
 
 import click
 
+from admin.administering import activity, environment, key, user
 from admin.certificates import certificate
-from admin.running import running_store
 from enclave.errors import EnclaveError, InvalidFiles
-from enclave.people import Role
 from enclave.settings import settings
 
 
@@ -164,85 +162,5 @@ def check(directory: Path) -> None:
     click.echo("A push of these files would pass.")
 
 
-@main.group()
-def user() -> None:
-    """Manage users."""
-
-
-@user.command("create")
-@click.argument("email")
-def create_user(email: str) -> None:
-    """Create a user. The password is asked for, or taken from ENCLAVE_PASSWORD."""
-    people = running_store().people
-    password = os.environ.get("ENCLAVE_PASSWORD") or click.prompt(
-        "Password (at least 8 characters)", hide_input=True, confirmation_prompt=True
-    )
-    created = people.create_user(email, password)
-    click.echo(f"Created user {created.email}.")
-
-
-@main.group()
-def key() -> None:
-    """Manage users' SSH keys."""
-
-
-@key.command("add")
-@click.argument("email")
-@click.argument("file", type=click.File())
-@click.option("--name", default="", help="What to call it; the key's comment unless given.")
-def add_key(email: str, file: TextIO, name: str) -> None:
-    """Give the user EMAIL the public key in FILE (- for standard input)."""
-    people = running_store().people
-    added = people.add_key(people.user_by_email(email), file.read(), name)
-    click.echo(f"Added key {added.name} {added.fingerprint}.")
-
-
-@key.command("list")
-@click.argument("email")
-def list_keys(email: str) -> None:
-    """List the user's keys."""
-    people = running_store().people
-    for each in people.keys_of(people.user_by_email(email)):
-        click.echo(f"{each.id}\t{each.name}\t{each.fingerprint}")
-
-
-@key.command("remove")
-@click.argument("email")
-@click.argument("number", type=int)
-def remove_key(email: str, number: int) -> None:
-    """Take key NUMBER (see list) from the user."""
-    people = running_store().people
-    people.remove_key(people.user_by_email(email), number)
-    click.echo("Removed.")
-
-
-@main.group()
-def environment() -> None:
-    """Manage environments and their members."""
-
-
-@environment.command("create")
-@click.argument("handle")
-@click.option("--admin", "admin_email", required=True, help="The email of its first admin.")
-def create_environment(handle: str, admin_email: str) -> None:
-    """Create an environment."""
-    store = running_store()
-    admin = store.people.user_by_email(admin_email)
-    created = store.apps.create_environment(handle)
-    store.people.set_role(admin, created.id, Role.ADMIN)
-    click.echo(f"Created environment {created.handle}; {admin.email} is its admin.")
-
-
-@environment.command("member")
-@click.argument("handle")
-@click.argument("email")
-@click.argument("role", type=click.Choice([role.value for role in Role]))
-def set_member(handle: str, email: str, role: str) -> None:
-    """Make EMAIL a member of the environment with ROLE."""
-    store = running_store()
-    found = store.apps.environment_by_handle(handle)
-    store.people.set_role(store.people.user_by_email(email), found.id, Role(role))
-    click.echo(f"{email} has the role {role} in {handle}.")
-
-
-main.add_command(certificate)
+for each in (user, key, environment, activity, certificate):
+    main.add_command(each)

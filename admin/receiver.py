@@ -12,8 +12,11 @@ from typing import Any
 import uvicorn
 
 from api.application import create_api
+from enclave.asker import ASKER
+from enclave.errors import StoreUnavailable
 from enclave.settings import Settings
 from enclave.store import Store, open_store
+from receiver.asker import AskerOfAddress
 from receiver.attendants import Attendants
 from receiver.conversation import Conversations
 from receiver.http import GitOverHTTP
@@ -47,11 +50,13 @@ def run_receiver(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings, store: Store) -> None:
+    await asyncio.to_thread(_take_over, store)
     places = Places(
         settings.connections,
         a_source=settings.connections_a_source,
         waiting=settings.push_waiting,
         failures=settings.login_failures,
+        logins=settings.logins,
     )
     conversations = Conversations(store, settings)
     attendants = Attendants(store, settings)
@@ -64,9 +69,10 @@ async def _serve(settings: Settings, store: Store) -> None:
         asyncio.create_task(remind_forever(store)),
     ]
     git = GitOverHTTP(store, settings, conversations, places)
+    api = create_api(store, settings, attendants, portal_host_key=rsa_line(keys))
     server = uvicorn.Server(
         uvicorn.Config(
-            _either(git, create_api(store, settings, attendants, portal_host_key=rsa_line(keys))),
+            _either(git, api, places),
             http=guarded_http(places, settings),
             ws="none",  # else uvicorn speaks it as soon as a library for it is there
             log_level="warning",
@@ -88,6 +94,16 @@ async def _serve(settings: Settings, store: Store) -> None:
         attendants.close()
 
 
+def _take_over(store: Store) -> None:
+    """Bring what an older version has written into today's form."""
+    try:
+        store.members.take_over()
+    except StoreUnavailable as error:
+        logger.warning(
+            "memberships of an older version are taken over at the next start: %s", error
+        )
+
+
 def _allow_many_files(settings: Settings) -> None:
     """Raise the limit of open files to what all places may need; say so when it cannot be."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -97,14 +113,19 @@ def _allow_many_files(settings: Settings) -> None:
         logger.warning("%d open files are allowed, %d may be needed: raise the limit", hard, needed)
 
 
-def _either(git: ASGI, api: ASGI) -> ASGI:
-    """Return the application that gives git's own paths to git, all others to the API."""
+def _either(git: ASGI, api: ASGI, places: Places) -> ASGI:
+    """Return the application that gives git's own paths to git, all others to the API.
+
+    The API learns who asks: behind a proxy of ours, uvicorn has put the client's own address here.
+    """
 
     async def application(
         scope: Message,
         receive: Callable[[], Awaitable[Message]],
         send: Callable[[Message], Awaitable[None]],
     ) -> None:
+        if scope["type"] == "http":
+            scope[ASKER] = AskerOfAddress(places, (scope.get("client") or ("",))[0])
         is_git = scope["type"] == "http" and GIT_PATH.fullmatch(scope["path"])
         await (git if is_git else api)(scope, receive, send)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from api import (
     accounts,
+    activity,
     apps,
     certificates,
     configurations,
@@ -14,6 +16,7 @@ from api import (
     health,
     images,
     logs,
+    members,
     operations,
     organizations,
     releases,
@@ -30,6 +33,7 @@ from api import (
 )
 from api.call import House
 from api.container_output import ContainerOutput
+from api.hal_shapes import REFUSALS
 from api.middleware import BodyLimit, SecurityHeaders, UnexpectedErrors
 from enclave.settings import Settings
 from enclave.store import Store
@@ -57,6 +61,8 @@ _ROOMS = (
     ssh_portal_connections,
     logs,
     container_logs,
+    members,
+    activity,
 )
 
 
@@ -75,17 +81,18 @@ def create_api(
 
     A follower of a log ends with its connection: give the server a deadline for its graceful end.
     """
-    api = FastAPI(
+    api = FastAPIOffline(
         title="Enclave",
         description="Deploy apps by git push or from a Docker image.",
         docs_url=_DOCS,
         redoc_url=None,
+        static_url=f"{_DOCS}/static",
         redirect_slashes=False,  # no redirect answers a POST
     )
     api.state.house = House(store, settings, containers, portal_host_key)
-    error_bodies.install_error_bodies(api)
+    error_bodies.install_error_bodies(api, [room.router for room in _ROOMS])
     for room in _ROOMS:
-        api.include_router(room.router)
+        api.include_router(room.router, responses=REFUSALS)
     # The last one added is the outermost.
     api.add_middleware(BodyLimit)
     api.add_middleware(UnexpectedErrors)

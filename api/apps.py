@@ -2,94 +2,105 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from api import shapes
 from api.call import Call, Caller, Paging
 from api.configurations import has_configuration
 from api.git_remote import git_remote
-from api.hal import Resource, collected
+from api.hal import Page, Resource, collection
 from api.images import render_image
+from api.operation_requests import require_alive
 from api.operations import render_operation, updated_at
 from api.services import render_services
-from enclave.access import permitted_app_by_name, permitted_environment
+from enclave.access import (
+    permitted_app_by_name,
+    visible_apps,
+    visible_apps_named,
+    visible_environment,
+    visible_environments,
+)
 from enclave.app import App
 from enclave.errors import AmbiguousHandle, NotFound
-from enclave.operation import Operation, OperationType
+from enclave.operation import Operation
 from enclave.people import Role
 
 router = APIRouter(tags=["apps"])
 
-_DEPLOYS = frozenset([OperationType.DEPLOY])
-_SEARCHED = 20  # so many operations back the last deploy is looked for
 
+class NewApp(BaseModel):
+    """The app that is asked for."""
 
-class _NewApp(BaseModel):
     handle: str
 
 
-@router.get("/apps")
+class AppUpdate(BaseModel):
+    """What can be changed of an app; other fields are ignored."""
+
+    handle: str
+
+
+@router.get("/apps", response_model=shapes.Apps)
 def list_apps(caller: Caller, page: Paging) -> Resource:
     """List the apps of every environment that the caller is a member of."""
-    environments = caller.store.people.environments_of(caller.user)
-    apps = [app for each in environments for app in caller.store.apps.apps_in(each)]
-    return collected(caller.links.to("apps"), "apps", apps, _renderer(caller), page)
+    environments = visible_environments(caller.store, caller.principal)
+    return _page(caller, environments, caller.links.to("apps"), page)
 
 
-@router.get("/accounts/{account_id}/apps")
+@router.get("/accounts/{account_id}/apps", response_model=shapes.Apps)
 def list_apps_of_account(account_id: int, caller: Caller, page: Paging) -> Resource:
     """List the apps of one environment, by handle."""
-    permitted_environment(caller.store, caller.user, account_id, Role.READ)
-    address = caller.links.to("accounts", account_id, "apps")
-    apps = caller.store.apps.apps_in(account_id)
-    return collected(address, "apps", apps, _renderer(caller), page)
+    visible_environment(caller.store, caller.principal, account_id)
+    return _page(caller, [account_id], caller.links.to("accounts", account_id, "apps"), page)
 
 
-@router.post("/accounts/{account_id}/apps", status_code=201)
-def create_app(account_id: int, body: _NewApp, caller: Caller) -> Resource:
+@router.post("/accounts/{account_id}/apps", status_code=201, response_model=shapes.App)
+def create_app(account_id: int, body: NewApp, caller: Caller) -> Resource:
     """Create an app, pending until its first deploy."""
-    environment = permitted_environment(caller.store, caller.user, account_id, Role.ADMIN)
-    return _app(caller, caller.store.apps.create(environment, body.handle))
+    environment = caller.environment(account_id, Role.ADMIN)
+    return _app(caller, caller.store.apps.create(environment, body.handle, actor=caller.actor))
 
 
-@router.get("/apps/{app_id}")
+@router.get("/apps/{app_id}", response_model=shapes.App)
 def show_app(app_id: int, caller: Caller) -> Resource:
     """Show one app."""
     return _app(caller, caller.app(app_id))
 
 
-@router.get("/find/app")
+@router.put("/apps/{app_id}", response_model=shapes.App)
+def update_app(app_id: int, body: AppUpdate, caller: Caller) -> Resource:
+    """Rename the app. Its git remote has the new name at once, its containers from a restart on."""
+    app = caller.app(app_id, Role.ADMIN)
+    require_alive(caller, app)
+    return _app(caller, caller.store.apps.rename(app, body.handle, actor=caller.actor))
+
+
+@router.get("/find/app", response_model=shapes.App)
 def find_app(handle: str, caller: Caller, environment: str | None = None) -> Resource:
     """Find an app by its handle, and by its environment's where the handle is not enough."""
     if environment is not None:
-        found = permitted_app_by_name(caller.store, caller.user, environment, handle, Role.READ)
+        found = permitted_app_by_name(
+            caller.store, caller.principal, environment, handle, Role.READ
+        )
         return _app(caller, found)
-    apps = list(_apps_named(caller, handle))
+    apps = visible_apps_named(caller.store, caller.principal, handle)
     if not apps:
         raise NotFound("there is no such app")
     if len(apps) > 1:
-        environments = ", ".join(app.environment for app in apps)
-        raise AmbiguousHandle(
-            f"Several environments have an app {handle}: name one of {environments}."
-        )
+        places = ", ".join(app.environment for app in apps)
+        raise AmbiguousHandle(f"Several environments have an app {handle}: name one of {places}.")
     return _app(caller, apps[0])
 
 
-def _apps_named(caller: Call, handle: str) -> Iterator[App]:
-    for environment_id in caller.store.people.environments_of(caller.user):
-        environment = caller.store.apps.environment(environment_id)
-        try:
-            yield permitted_app_by_name(
-                caller.store, caller.user, environment.handle, handle, Role.READ
-            )
-        except NotFound:
-            continue
-
-
-def _renderer(caller: Call) -> Callable[[App], Resource]:
-    return lambda app: _app(caller, app)
+def _page(caller: Call, environments: Sequence[int], address: str, page: Page) -> Resource:
+    apps, total = visible_apps(
+        caller.store, caller.principal, environments, skip=page.skip, size=page.size
+    )
+    shown = [_app(caller, app) for app in apps]
+    return collection(address, "apps", shown, page=page, total=total)
 
 
 def _app(caller: Call, app: App) -> Resource:
@@ -107,6 +118,7 @@ def _app(caller: Call, app: App) -> Resource:
         vhosts=[*here, "vhosts"],
         webhooks=[*here, "webhooks"],
         log_events=[*here, "logs", "events"],
+        activity=[*here, "activity"],
     )
     if has_configuration(caller, app.id):
         links |= caller.links.hal(current_configuration=["configurations", app.id])
@@ -132,9 +144,4 @@ def _app(caller: Call, app: App) -> Resource:
 def _last_operations(caller: Call, app: App) -> tuple[Operation | None, Operation | None]:
     """Return the newest operation and the newest deploy."""
     newest = caller.store.operations.operations(app.id, newest=1)
-    last = newest[0] if newest else None
-    if last is None or last.request.type in _DEPLOYS:
-        return last, last
-    recent = caller.store.operations.operations(app.id, newest=_SEARCHED)
-    deploys = (each for each in recent if each.request.type in _DEPLOYS)
-    return last, next(deploys, None)
+    return newest[0] if newest else None, caller.store.operations.last_deploy(app.id)

@@ -10,11 +10,21 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.container_output import ContainerOutput
 from api.hal import Links, Page, asked_page
-from enclave.access import PROVED, permitted_app, permitted_operation
+from enclave.access import (
+    PROVED,
+    OfInstallation,
+    OfUser,
+    authorise,
+    permitted_app,
+    permitted_environment,
+    permitted_operation,
+)
+from enclave.activity import Actor, trimmed
 from enclave.app import App
 from enclave.errors import Unauthenticated
 from enclave.operation import Operation
-from enclave.people import Role, User
+from enclave.people import Environment, Role, User
+from enclave.principal import Principal
 from enclave.settings import Settings
 from enclave.store import Store
 from enclave.tokens import verify_token
@@ -39,17 +49,38 @@ class House:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call(House):
-    """An authenticated request."""
+    """An authenticated request. Each method is a question to ``enclave.access.authorise``."""
 
-    user: User
+    principal: Principal
+    actor: Actor
+
+    @property
+    def user(self) -> User:
+        """Who asks, however far what they showed reaches."""
+        return self.principal.user
+
+    def common(self) -> None:
+        """Return if the caller may see what all may who have come in."""
+        authorise(self.store, self.principal, OfInstallation(), Role.READ)
+
+    def require_self(self, user_id: int, role: Role = Role.READ) -> None:
+        """Return if the caller is that user; raises ``NotFound``, as for a user that is not.
+
+        Raises ``Forbidden`` when the token's scope does not reach that far.
+        """
+        authorise(self.store, self.principal, OfUser(user_id), role)
+
+    def environment(self, environment_id: int, role: Role = Role.READ) -> Environment:
+        """Return the environment if the caller has that role in it; raises as ``app``."""
+        return permitted_environment(self.store, self.principal, environment_id, role)
 
     def app(self, app_id: int, role: Role = Role.READ) -> App:
         """Return the app if the caller has that role; raises ``NotFound`` or ``Forbidden``."""
-        return permitted_app(self.store, self.user, app_id, role)
+        return permitted_app(self.store, self.principal, app_id, role)
 
     def operation(self, operation_id: int, role: Role = Role.READ) -> Operation:
         """Return the operation if the caller has that role over its app; raises as ``app``."""
-        return permitted_operation(self.store, self.user, operation_id, role)
+        return permitted_operation(self.store, self.principal, operation_id, role)
 
 
 def _house(request: Request) -> House:
@@ -63,6 +94,12 @@ Open = Annotated[House, Depends(_house)]
 _BEARER = HTTPBearer(auto_error=False, description="The `access_token` of `POST /tokens`.")
 
 
+def acting(request: Request, email: str, proof: str) -> Actor:
+    """Return who asks as the activity keeps it. The address is a trusted proxy's word, if any."""
+    source = request.client.host if request.client else ""
+    return Actor(email, proof, source, trimmed(request.headers.get("user-agent", "")))
+
+
 def _nothing() -> None:
     """Nobody wants to know."""
 
@@ -74,10 +111,11 @@ def _call(
 ) -> Call:
     if bearer is None:
         raise Unauthenticated("This needs an access token: run aptible login.")
-    user = verify_token(house.store, bearer.credentials)
+    principal = verify_token(house.store, bearer.credentials)
     request.scope.get(PROVED, _nothing)()
+    actor = acting(request, principal.user.email, principal.proof)
     around = house.containers, house.portal_host_key
-    return Call(house.store, house.settings, *around, user=user)
+    return Call(house.store, house.settings, *around, principal=principal, actor=actor)
 
 
 Caller = Annotated[Call, Depends(_call)]

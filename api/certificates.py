@@ -7,9 +7,10 @@ import re
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, StrictStr
 
+from api import shapes
 from api.call import Call, Caller, Paging
 from api.hal import Resource, collected
-from enclave.access import permit, permitted_environment
+from enclave.access import permitted_certificate
 from enclave.certificate import Certificate
 from enclave.errors import InvalidEndpoint, NotFound
 from enclave.people import Role
@@ -19,36 +20,40 @@ router = APIRouter(tags=["certificates"])
 _ADDRESS = re.compile(r"(?:.*/certificates/)?([0-9]{1,15})")
 
 
-class _NewCertificate(BaseModel):
+class NewCertificate(BaseModel):
     """PEM: the certificate with its chain, and the key without a password."""
 
     certificate_body: StrictStr
     private_key: StrictStr = Field(repr=False)
 
 
-@router.get("/accounts/{account_id}/certificates")
+@router.get("/accounts/{account_id}/certificates", response_model=shapes.Certificates)
 def list_certificates(account_id: int, caller: Caller, page: Paging) -> Resource:
     """List the environment's certificates, oldest first."""
-    permitted_environment(caller.store, caller.user, account_id, Role.READ)
+    caller.environment(account_id)
     address = caller.links.to("accounts", account_id, "certificates")
     found = caller.store.certificates.of_environment(account_id)
     return collected(address, "certificates", found, lambda each: _certificate(caller, each), page)
 
 
-@router.post("/accounts/{account_id}/certificates", status_code=201)
-def create_certificate(account_id: int, body: _NewCertificate, caller: Caller) -> Resource:
+@router.post(
+    "/accounts/{account_id}/certificates", status_code=201, response_model=shapes.Certificate
+)
+def create_certificate(account_id: int, body: NewCertificate, caller: Caller) -> Resource:
     """Keep a certificate of the environment; its endpoints may use it."""
-    permitted_environment(caller.store, caller.user, account_id, Role.DEPLOY)
-    added = caller.store.certificates.add(account_id, body.certificate_body, body.private_key)
+    caller.environment(account_id, Role.DEPLOY)
+    added = caller.store.certificates.add(
+        account_id, body.certificate_body, body.private_key, actor=caller.actor
+    )
     return _certificate(caller, added)
 
 
-@router.get("/certificates/{certificate_id}")
+@router.get("/certificates/{certificate_id}", response_model=shapes.Certificate)
 def show_certificate(certificate_id: int, caller: Caller) -> Resource:
     """Show what may be known of one certificate."""
-    certificate = caller.store.certificates.certificate(certificate_id)
-    permit(caller.store, caller.user, certificate.environment_id, Role.READ)
-    return _certificate(caller, certificate)
+    return _certificate(
+        caller, permitted_certificate(caller.store, caller.principal, certificate_id, Role.READ)
+    )
 
 
 def named_certificate(caller: Call, environment_id: int, named: str | int) -> Certificate:

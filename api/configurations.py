@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from api import shapes
 from api.call import Call, Caller, Paging
 from api.hal import Resource, collected
 
 router = APIRouter(tags=["configurations"])
 
 
-@router.get("/configurations/{configuration_id}")
+@router.get("/configurations/{configuration_id}", response_model=shapes.Configuration)
 def show_configuration(configuration_id: int, caller: Caller) -> Resource:
     """Show the live variables of an app; the configuration's id is the app's."""
     caller.app(configuration_id)
     return _configuration(caller, configuration_id)
 
 
-@router.get("/apps/{app_id}/configurations")
+@router.get("/apps/{app_id}/configurations", response_model=shapes.Configurations)
 def list_configurations(app_id: int, caller: Caller, page: Paging) -> Resource:
     """List the app's configuration, if it has one."""
     caller.app(app_id)

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 
 from api.call import Caller
+from api.hal_shapes import NDJSON
 from enclave.app import App
 from enclave.attending import FollowContainers
 from enclave.errors import AttendantsAway
@@ -39,7 +40,11 @@ async def _lines(
         yield lines
 
 
-@router.get("/apps/{app_id}/logs/events")
+@router.get(
+    "/apps/{app_id}/logs/events",
+    response_class=StreamingResponse,
+    responses={200: {"content": {NDJSON: {"schema": {"type": "string"}}}}},
+)
 async def follow_containers(
     lines: Annotated[AsyncIterator[bytes], Depends(_lines)], caller: Caller
 ) -> StreamingResponse:
@@ -51,7 +56,7 @@ async def follow_containers(
     `after`. New containers join. A stream that ends was cut off: ask again.
     """
     silence = caller.settings.keepalive_seconds
-    return StreamingResponse(_with_keepalives(lines, silence), media_type="application/x-ndjson")
+    return StreamingResponse(_with_keepalives(lines, silence), media_type=NDJSON)
 
 
 async def _with_keepalives(lines: AsyncIterator[bytes], silence: float) -> AsyncIterator[bytes]:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import logging
+import math
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
+from api.asker import asker
 from enclave.errors import (
     AttendantsAway,
     EnclaveError,
     NotFound,
     StoreRefused,
     StoreUnavailable,
+    TooManyRequests,
     Unauthenticated,
 )
 
@@ -42,11 +46,17 @@ def internal_error(problem: BaseException, request: str) -> JSONResponse:
     return error_response(500, "internal_error", message)
 
 
-def install_error_bodies(api: FastAPI) -> None:
-    """Give every error that a route can end with its body."""
+def install_error_bodies(api: FastAPI, routers: Sequence[APIRouter]) -> None:
+    """Give every error that a route of these routers can end with its body."""
+    routes = [route for router in routers for route in router.routes if isinstance(route, Route)]
+
+    def http_error(request: Request, error: HTTPException) -> JSONResponse:
+        return _http_error(error, _methods(routes, request.url.path))
+
     api.exception_handler(EnclaveError)(_enclave_error)
     api.exception_handler(RequestValidationError)(_validation_error)
-    api.exception_handler(HTTPException)(_http_error)
+    api.exception_handler(ResponseValidationError)(_shape_error)
+    api.exception_handler(HTTPException)(http_error)
 
 
 def _enclave_error(request: Request, error: EnclaveError) -> JSONResponse:
@@ -56,10 +66,25 @@ def _enclave_error(request: Request, error: EnclaveError) -> JSONResponse:
         return error_response(error.status, error.code, message)
     if error.status >= 500 and not isinstance(error, AttendantsAway):
         return internal_error(error, f"{request.method} {request.url.path}")
-    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else None
+    headers = {}
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
+        try:
+            _count(request, error)
+        except TooManyRequests as too_many:
+            return _enclave_error(request, too_many)
+    if isinstance(error, TooManyRequests):
+        headers["Retry-After"] = str(math.ceil(error.seconds))
     # What does not exist and what may not be seen are told in the same words (invariant 7).
     message = _UNKNOWN if isinstance(error, NotFound) else str(error)
     return error_response(error.status, error.code, message, headers)
+
+
+def _count(request: Request, error: Unauthenticated) -> None:
+    """Count a guess, which neither an old token of ours is nor none; raises ``TooManyRequests``."""
+    tried = error.code == "invalid_credentials" or "authorization" in request.headers
+    if tried and error.code != "expired_token":
+        asker(request).failed()
 
 
 def _later(refused: StoreRefused) -> str:
@@ -80,9 +105,25 @@ def _validation_error(_request: Request, error: RequestValidationError) -> JSONR
     return error_response(422, "unprocessable_entity", f"The request cannot be taken: {told}")
 
 
-def _http_error(_request: Request, error: HTTPException) -> JSONResponse:
+def _shape_error(request: Request, error: ResponseValidationError) -> JSONResponse:
+    """Log where our own answer is not what ``/docs`` says; not its values, which may be secret."""
+    wrong = "; ".join(f"{problem['loc']}: {problem['type']}" for problem in error.errors())
+    problem = EnclaveError(f"the answer is not as documented: {wrong}")
+    return internal_error(problem, f"{request.method} {request.url.path}")
+
+
+def _methods(routes: Iterable[Route], path: str) -> str:
+    """Return what ``Allow`` has to say of a path; Starlette names the methods of one route."""
+    found = (route.methods or () for route in routes if route.path_regex.match(path))
+    return ", ".join(sorted({method for methods in found for method in methods}))
+
+
+def _http_error(error: HTTPException, allowed: str) -> JSONResponse:
     if error.status_code == 404:
         return error_response(404, NotFound.code, _UNKNOWN)
     phrase = HTTPStatus(error.status_code).phrase
     name = phrase.lower().replace(" ", "_").replace("-", "_")
-    return error_response(error.status_code, name, f"{phrase}.", error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == 405 and allowed:
+        headers["Allow"] = allowed
+    return error_response(error.status_code, name, f"{phrase}.", headers)

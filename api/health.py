@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from api import shapes
 from api.call import Open
 from api.hal import Resource
+from api.hal_shapes import Error
 from enclave.errors import StoreUnavailable
 
 router = APIRouter(tags=["health"])
@@ -13,7 +15,7 @@ router = APIRouter(tags=["health"])
 _PATIENCE_SECONDS = 2.0
 
 
-@router.get("/healthz")
+@router.get("/healthz", response_model=shapes.Health, responses={503: {"model": Error}})
 def show_health(house: Open) -> Resource:
     """Answer 200 when Redis answers, 503 otherwise."""
     if not house.store.database.answers(seconds=_PATIENCE_SECONDS):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from api import shapes
 from api.call import Call, Caller, Paging
 from api.git_remote import git_remote
 from api.hal import Resource, collected
@@ -14,7 +15,7 @@ from enclave.release import Release
 router = APIRouter(tags=["images"])
 
 
-@router.get("/images/{image_id}")
+@router.get("/images/{image_id}", response_model=shapes.Image)
 def show_image(image_id: int, caller: Caller) -> Resource:
     """Show the image of an app's live release; its id is the app's."""
     shown = render_image(caller, caller.app(image_id))
@@ -23,7 +24,7 @@ def show_image(image_id: int, caller: Caller) -> Resource:
     return shown
 
 
-@router.get("/apps/{app_id}/images")
+@router.get("/apps/{app_id}/images", response_model=shapes.Images)
 def list_images(app_id: int, caller: Caller, page: Paging) -> Resource:
     """List the image of the app's live release, if there is one."""
     shown = render_image(caller, caller.app(app_id))

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from api.call import Call, Caller, Open
+from api.hal_shapes import NDJSON
 from enclave.clock import iso
 from enclave.errors import StoreUnavailable
 from enclave.operation import Operation
@@ -58,7 +59,11 @@ def _watched(operation_id: int, caller: Caller) -> Operation:
     return caller.operation(operation_id)  # in a thread: the stream itself is on the event loop
 
 
-@router.get("/operations/{operation_id}/events")
+@router.get(
+    "/operations/{operation_id}/events",
+    response_class=StreamingResponse,
+    responses={200: {"content": {NDJSON: {"schema": {"type": "string"}}}}},
+)
 async def follow_log(
     operation: Annotated[Operation, Depends(_watched)],
     caller: Caller,
@@ -72,7 +77,7 @@ async def follow_log(
     is another when the queue has moved; `{"keepalive": true}` comes in times of silence. A stream
     without an end was cut off: ask again with the last `id`.
     """
-    return StreamingResponse(_events(caller, operation, after), media_type="application/x-ndjson")
+    return StreamingResponse(_events(caller, operation, after), media_type=NDJSON)
 
 
 def _text(entries: Iterator[LogEntry], *, timestamps: bool) -> Iterator[str]:

@@ -6,7 +6,7 @@ settings; both mean the same, and neither form lets them into a container (API.m
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field, StrictStr
+from pydantic import BaseModel, Field, StrictInt, StrictStr
 
 from enclave.app import AppState
 from enclave.changes import Changes, read_changes
@@ -32,9 +32,9 @@ class OperationBody(BaseModel):
     env: Variables | None = None
     settings: Variables | None = None
     sensitive_settings: Variables | None = Field(None, repr=False)
-    container_count: int | None = None
-    container_size: int | None = None
-    release: int | None = None
+    container_count: StrictInt | None = None
+    container_size: StrictInt | None = None
+    release: StrictInt | None = None
     command: StrictStr | None = Field(None, max_length=64 << 10, repr=False)
 
     def changes(self, projected: AppState) -> Changes:

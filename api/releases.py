@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from fastapi import APIRouter
 
+from api import shapes
 from api.call import Call, Caller, Paging
 from api.hal import Resource, collected
 from api.images import repository_and_digest
@@ -17,7 +18,7 @@ from enclave.release_status import release_status
 router = APIRouter(tags=["releases"])
 
 
-@router.get("/apps/{app_id}/releases")
+@router.get("/apps/{app_id}/releases", response_model=shapes.Releases)
 def list_releases(app_id: int, caller: Caller, page: Paging) -> Resource:
     """List the app's releases, newest first."""
     app = caller.app(app_id)
@@ -26,14 +27,14 @@ def list_releases(app_id: int, caller: Caller, page: Paging) -> Resource:
     return collected(address, "releases", releases, _renderer(caller, app), page)
 
 
-@router.get("/apps/{app_id}/releases/{number}")
+@router.get("/apps/{app_id}/releases/{number}", response_model=shapes.Release)
 def show_release_of_app(app_id: int, number: int, caller: Caller) -> Resource:
     """Show one release by its number."""
     app = caller.app(app_id)
     return _renderer(caller, app)(caller.store.apps.release(app_id, number))
 
 
-@router.get("/releases/{release_id}")
+@router.get("/releases/{release_id}", response_model=shapes.Release)
 def show_release(release_id: int, caller: Caller) -> Resource:
     """Show one release by its id, which is that of the operation that made it."""
     app = caller.app(caller.operation(release_id).request.app_id)

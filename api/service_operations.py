@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from api import shapes
 from api.call import Caller, Paging
 from api.hal import Resource
+from api.once import AskedOnce
 from api.operation_body import OperationBody
 from api.operation_requests import read_scale
-from api.operations import operations_on, submit
+from api.operations import operations_on, show, submit
 from api.services import live_service
 from enclave.operation import OperationRequest
 from enclave.people import Role
@@ -16,7 +18,7 @@ from enclave.people import Role
 router = APIRouter(tags=["services"])
 
 
-@router.get("/services/{service_id}/operations")
+@router.get("/services/{service_id}/operations", response_model=shapes.Operations)
 def list_service_operations(service_id: int, caller: Caller, page: Paging) -> Resource:
     """List the newest operations on the service."""
     app, service = live_service(caller, service_id, Role.READ)
@@ -28,8 +30,13 @@ def list_service_operations(service_id: int, caller: Caller, page: Paging) -> Re
     return operations_on(caller, app, about, address=address, page=page)
 
 
-@router.post("/services/{service_id}/operations", status_code=201)
-def create_service_operation(service_id: int, body: OperationBody, caller: Caller) -> Resource:
+@router.post("/services/{service_id}/operations", status_code=201, response_model=shapes.Operation)
+def create_service_operation(
+    service_id: int, body: OperationBody, caller: Caller, once: AskedOnce
+) -> Resource:
     """Scale the service: another count of containers, or another size."""
+    if made := once.earlier(caller):
+        return show(caller, made)
     app, service = live_service(caller, service_id, Role.DEPLOY)
-    return submit(caller, app, read_scale(caller, app, service.process_type, body))
+    asked = read_scale(caller, app, service.process_type, body)
+    return submit(caller, asked, once)

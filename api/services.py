@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictInt
 
+from api import shapes
 from api.call import Call, Caller, Paging
 from api.hal import Resource, collected
 from api.images import docker_image
+from enclave.access import permitted_service
 from enclave.app import App, Service, ServiceSettings
 from enclave.errors import NotFound
 from enclave.people import Role
@@ -21,20 +23,20 @@ _MOST_STOP_SECONDS = 900
 _INSTANCE_CLASS = "m"
 
 
-class _Update(BaseModel):
+class ServiceUpdate(BaseModel):
     """What can be changed of a service; other fields are ignored."""
 
-    stop_timeout: Annotated[int, Field(ge=0, le=_MOST_STOP_SECONDS)] | None = None
+    stop_timeout: Annotated[StrictInt, Field(ge=0, le=_MOST_STOP_SECONDS)] | None = None
 
 
-@router.get("/services/{service_id}")
+@router.get("/services/{service_id}", response_model=shapes.Service)
 def show_service(service_id: int, caller: Caller) -> Resource:
     """Show one live service."""
     return _one(caller, *live_service(caller, service_id, Role.READ))
 
 
-@router.put("/services/{service_id}")
-def update_service(service_id: int, body: _Update, caller: Caller) -> Resource:
+@router.put("/services/{service_id}", response_model=shapes.Service)
+def update_service(service_id: int, body: ServiceUpdate, caller: Caller) -> Resource:
     """Set how long the service's containers have to stop, in seconds; null for the default.
 
     It counts from its next containers on.
@@ -42,7 +44,9 @@ def update_service(service_id: int, body: _Update, caller: Caller) -> Resource:
     app, service = live_service(caller, service_id, Role.DEPLOY)
     if "stop_timeout" in body.model_fields_set:
         settings = ServiceSettings(stop_seconds=body.stop_timeout)
-        caller.store.apps.set_service_settings(app.id, service.process_type, settings)
+        caller.store.apps.set_service_settings(
+            app.id, service.process_type, settings, actor=caller.actor
+        )
     return _one(caller, app, service)
 
 
@@ -51,15 +55,14 @@ def live_service(caller: Call, service_id: int, role: Role) -> tuple[App, Servic
 
     Raises ``NotFound`` or ``Forbidden``; ``NotFound`` also when its process type is gone.
     """
-    app_id, process_type = caller.store.service_ids.find(service_id)
-    app = caller.app(app_id, role)
+    app, process_type = permitted_service(caller.store, caller.principal, service_id, role)
     service = app.state.service(process_type)
     if service is None:
         raise NotFound("the app has no such service any more")
     return app, service
 
 
-@router.get("/apps/{app_id}/services")
+@router.get("/apps/{app_id}/services", response_model=shapes.Services)
 def list_services(app_id: int, caller: Caller, page: Paging) -> Resource:
     """List the app's live services."""
     address = caller.links.to("apps", app_id, "services")

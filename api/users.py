@@ -1,33 +1,31 @@
-"""Users: everyone sees themselves."""
+"""Users: everyone sees themselves, and those who share an environment with them."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 
-from api.call import Call, Caller
+from api import shapes
+from api.call import Caller
 from api.hal import Resource
-from enclave.errors import NotFound
+from enclave.access import visible_user
 
 router = APIRouter(tags=["users"])
 
 
-def require_self(caller: Call, user_id: int) -> None:
-    """Return if the caller is that user; raises ``NotFound``, as for a user that is not."""
-    if caller.user.id != user_id:
-        raise NotFound("there is no such user")
-
-
-@router.get("/users/{user_id}")
+@router.get("/users/{user_id}", response_model=shapes.User)
 def show_user(user_id: int, caller: Caller) -> Resource:
-    """Show the caller."""
-    require_self(caller, user_id)
+    """Show the caller, or somebody who shares an environment with the caller."""
+    user = visible_user(caller.store, caller.principal, user_id)
+    links = caller.links.hal(self=["users", user_id])
+    if user_id == caller.user.id:
+        links |= caller.links.hal(
+            ssh_keys=["users", user_id, "ssh_keys"], tokens=["users", user_id, "tokens"]
+        )
     return {
         "_type": "user",
-        "id": caller.user.id,
-        "email": caller.user.email,
-        "name": caller.user.email,
-        "created_at": caller.user.created_at,
-        "_links": caller.links.hal(
-            self=["users", user_id], ssh_keys=["users", user_id, "ssh_keys"]
-        ),
+        "id": user.id,
+        "email": user.email,
+        "name": user.email,
+        "created_at": user.created_at,
+        "_links": links,
     }

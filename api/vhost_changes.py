@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pydantic import BaseModel, StrictStr
+from pydantic import BaseModel, StrictInt, StrictStr
 
 from api.call import Call
 from api.certificates import domain_of, named_certificate
@@ -17,9 +17,9 @@ from enclave.operation import OperationType
 class VhostChanges(BaseModel):
     """What is given changes; null unsets. Fields it does not know are ignored."""
 
-    container_port: int | None = None
+    container_port: StrictInt | None = None
     ip_whitelist: list[StrictStr] | None = None
-    certificate: StrictStr | int | None = None
+    certificate: StrictStr | StrictInt | None = None
 
     def changed(self, caller: Call, app: App, endpoint: Endpoint) -> Endpoint:
         """Return the endpoint as it shall be. Raises ``InvalidEndpoint``."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
-from pydantic import BaseModel, StrictStr
+from pydantic import BaseModel, StrictBool, StrictInt, StrictStr
 
+from api import shapes
 from api.call import Call, Caller, Paging
 from api.certificates import domain_of, named_certificate
 from api.hal import Resource, collected
+from api.once import AskedOnce
 from api.operation_body import OperationBody
 from api.operation_requests import read_endpoint_operation, require_alive
-from api.operations import operations_on, submit
+from api.operations import operations_on, show, submit
 from api.services import live_service
 from api.vhost_changes import VhostChanges, latest
+from enclave.access import permitted_endpoint
 from enclave.app import App
 from enclave.endpoint import Endpoint, EndpointStatus
 from enclave.errors import InvalidEndpoint
@@ -22,17 +25,17 @@ from enclave.people import Role
 router = APIRouter(tags=["vhosts"])
 
 
-class _NewVhost(BaseModel):
+class NewVhost(BaseModel):
     """The endpoint that is asked for; fields it does not know are ignored."""
 
     type: StrictStr = "http"
-    default: bool = False
-    internal: bool = False
-    acme: bool = False
+    default: StrictBool = False
+    internal: StrictBool = False
+    acme: StrictBool = False
     user_domain: StrictStr | None = None
-    container_port: int | None = None
+    container_port: StrictInt | None = None
     ip_whitelist: list[StrictStr] | None = None
-    certificate: StrictStr | int | None = None
+    certificate: StrictStr | StrictInt | None = None
 
     def check(self) -> None:
         """Refuse what no endpoint here can be; raises ``InvalidEndpoint``."""
@@ -56,7 +59,7 @@ class _NewVhost(BaseModel):
             )
 
 
-@router.get("/apps/{app_id}/vhosts")
+@router.get("/apps/{app_id}/vhosts", response_model=shapes.Vhosts)
 def list_vhosts_of_app(app_id: int, caller: Caller, page: Paging) -> Resource:
     """List the app's endpoints, also those of services that are gone."""
     app = caller.app(app_id)
@@ -64,7 +67,7 @@ def list_vhosts_of_app(app_id: int, caller: Caller, page: Paging) -> Resource:
     return _listed(caller, app, caller.store.endpoints.of_app(app_id), address, page)
 
 
-@router.get("/services/{service_id}/vhosts")
+@router.get("/services/{service_id}/vhosts", response_model=shapes.Vhosts)
 def list_vhosts(service_id: int, caller: Caller, page: Paging) -> Resource:
     """List the service's endpoints, oldest first."""
     app, service = live_service(caller, service_id, Role.READ)
@@ -77,8 +80,8 @@ def list_vhosts(service_id: int, caller: Caller, page: Paging) -> Resource:
     return _listed(caller, app, found, address, page)
 
 
-@router.post("/services/{service_id}/vhosts", status_code=201)
-def create_vhost(service_id: int, body: _NewVhost, caller: Caller) -> Resource:
+@router.post("/services/{service_id}/vhosts", status_code=201, response_model=shapes.Vhost)
+def create_vhost(service_id: int, body: NewVhost, caller: Caller) -> Resource:
     """Create an endpoint of the service; it answers once an operation has provisioned it."""
     app, service = live_service(caller, service_id, Role.DEPLOY)
     require_alive(caller, app)
@@ -95,18 +98,19 @@ def create_vhost(service_id: int, body: _NewVhost, caller: Caller) -> Resource:
         port=body.container_port,
         ip_whitelist=tuple(body.ip_whitelist or ()),
         certificate_id=certificate.id if certificate else None,
+        actor=caller.actor,
     )
     return _vhost(caller, app, endpoint, EndpointStatus.PENDING)
 
 
-@router.get("/vhosts/{vhost_id}")
+@router.get("/vhosts/{vhost_id}", response_model=shapes.Vhost)
 def show_vhost(vhost_id: int, caller: Caller) -> Resource:
     """Show one endpoint, as it is live."""
     app, endpoint, status = _endpoint(caller, vhost_id, Role.READ)
     return _vhost(caller, app, app.state.endpoint(vhost_id) or endpoint, status)
 
 
-@router.put("/vhosts/{vhost_id}")
+@router.put("/vhosts/{vhost_id}", response_model=shapes.Vhost)
 def change_vhost(vhost_id: int, body: VhostChanges, caller: Caller) -> Resource:
     """Say what the endpoint shall be: its next ``provision`` makes it so, all at once.
 
@@ -118,10 +122,10 @@ def change_vhost(vhost_id: int, body: VhostChanges, caller: Caller) -> Resource:
     if status is EndpointStatus.DEPROVISIONED:
         raise InvalidEndpoint(f"Endpoint {vhost_id} is deprovisioned: create another one.")
     changed = body.changed(caller, app, latest(caller, app, endpoint))
-    return _vhost(caller, app, caller.store.endpoints.wish(changed), status)
+    return _vhost(caller, app, caller.store.endpoints.wish(changed, actor=caller.actor), status)
 
 
-@router.get("/vhosts/{vhost_id}/operations")
+@router.get("/vhosts/{vhost_id}/operations", response_model=shapes.Operations)
 def list_vhost_operations(vhost_id: int, caller: Caller, page: Paging) -> Resource:
     """List the newest operations on the endpoint."""
     app, _, _ = _endpoint(caller, vhost_id, Role.READ)
@@ -133,16 +137,20 @@ def list_vhost_operations(vhost_id: int, caller: Caller, page: Paging) -> Resour
     return operations_on(caller, app, about, address=address, page=page)
 
 
-@router.post("/vhosts/{vhost_id}/operations", status_code=201)
-def create_vhost_operation(vhost_id: int, body: OperationBody, caller: Caller) -> Resource:
+@router.post("/vhosts/{vhost_id}/operations", status_code=201, response_model=shapes.Operation)
+def create_vhost_operation(
+    vhost_id: int, body: OperationBody, caller: Caller, once: AskedOnce
+) -> Resource:
     """Provision the endpoint, or deprovision it."""
+    if made := once.earlier(caller):
+        return show(caller, made)
     app, endpoint, status = _endpoint(caller, vhost_id, Role.DEPLOY)
-    return submit(caller, app, read_endpoint_operation(caller, app, endpoint, status, body))
+    asked = read_endpoint_operation(caller, app, endpoint, status, body)
+    return submit(caller, asked, once)
 
 
 def _endpoint(caller: Call, vhost_id: int, role: Role) -> tuple[App, Endpoint, EndpointStatus]:
-    endpoint, status = caller.store.endpoints.endpoint(vhost_id)
-    return caller.app(endpoint.app_id, role), endpoint, status
+    return permitted_endpoint(caller.store, caller.principal, vhost_id, role)
 
 
 def _listed(
@@ -159,13 +167,10 @@ def _listed(
 def _vhost(caller: Call, app: App, endpoint: Endpoint, status: EndpointStatus) -> Resource:
     """Return an endpoint with all that clients show of it (API.md)."""
     host, here = endpoint.host(caller.settings.domain), ["vhosts", endpoint.id]
-    service = caller.store.service_ids.number(app.id, endpoint.process_type)
-    links = caller.links.hal(
-        self=here,
-        app=["apps", app.id],
-        service=["services", service],
-        operations=[*here, "operations"],
-    )
+    links = caller.links.hal(self=here, app=["apps", app.id], operations=[*here, "operations"])
+    if app.state.service(endpoint.process_type):  # one that vanished is no resource any more
+        number = caller.store.service_ids.number(app.id, endpoint.process_type)
+        links |= caller.links.hal(service=["services", number])
     if endpoint.certificate_id is not None:
         links |= caller.links.hal(certificate=["certificates", endpoint.certificate_id])
     return {

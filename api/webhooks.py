@@ -8,6 +8,7 @@ from dataclasses import replace
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, StrictBool, StrictStr
 
+from api import shapes
 from api.call import Call, Caller, Paging
 from api.hal import Resource, collected
 from api.operation_requests import require_alive
@@ -19,21 +20,21 @@ router = APIRouter(tags=["webhooks"])
 _SECRET_BYTES = 32
 
 
-class _NewWebhook(BaseModel):
+class NewWebhook(BaseModel):
     """Where to send, and what to sign with; a secret is made when none is given."""
 
     url: StrictStr
     secret: StrictStr | None = Field(None, repr=False)
 
 
-class _WebhookChanges(BaseModel):
+class WebhookChanges(BaseModel):
     """What is not given stays."""
 
     url: StrictStr | None = None
     active: StrictBool | None = None
 
 
-@router.get("/apps/{app_id}/webhooks")
+@router.get("/apps/{app_id}/webhooks", response_model=shapes.Webhooks)
 def list_webhooks(app_id: int, caller: Caller, page: Paging) -> Resource:
     """List the app's webhooks, oldest first."""
     caller.app(app_id)
@@ -42,39 +43,39 @@ def list_webhooks(app_id: int, caller: Caller, page: Paging) -> Resource:
     return collected(address, "webhooks", found, lambda each: _webhook(caller, each), page)
 
 
-@router.post("/apps/{app_id}/webhooks", status_code=201)
-def create_webhook(app_id: int, body: _NewWebhook, caller: Caller) -> Resource:
+@router.post("/apps/{app_id}/webhooks", status_code=201, response_model=shapes.CreatedWebhook)
+def create_webhook(app_id: int, body: NewWebhook, caller: Caller) -> Resource:
     """Create a webhook. Its secret is in this answer, and in no other."""
     require_alive(caller, caller.app(app_id, Role.ADMIN))
     url = read_url(body.url, caller.settings.webhook_exceptions)
     secret = secrets.token_hex(_SECRET_BYTES) if body.secret is None else read_secret(body.secret)
-    created = caller.store.webhooks.create(app_id, url, secret)
+    created = caller.store.webhooks.create(app_id, url, secret, actor=caller.actor)
     return {**_webhook(caller, created), "secret": secret}
 
 
-@router.get("/webhooks/{webhook_id}")
+@router.get("/webhooks/{webhook_id}", response_model=shapes.Webhook)
 def show_webhook(webhook_id: int, caller: Caller) -> Resource:
     """Show a webhook, and how its last deliveries went."""
     return _webhook(caller, _permitted(caller, webhook_id, Role.READ))
 
 
-@router.put("/webhooks/{webhook_id}")
-def change_webhook(webhook_id: int, body: _WebhookChanges, caller: Caller) -> Resource:
+@router.put("/webhooks/{webhook_id}", response_model=shapes.Webhook)
+def change_webhook(webhook_id: int, body: WebhookChanges, caller: Caller) -> Resource:
     """Change the URL, or switch the webhook off: what waits for it then has failed."""
     webhook = _permitted(caller, webhook_id, Role.ADMIN)
     if body.url is not None:
         webhook = replace(webhook, url=read_url(body.url, caller.settings.webhook_exceptions))
     if body.active is not None:
         webhook = replace(webhook, active=body.active)
-    return _webhook(caller, caller.store.webhooks.change(webhook))
+    return _webhook(caller, caller.store.webhooks.change(webhook, actor=caller.actor))
 
 
-@router.delete("/webhooks/{webhook_id}")
+@router.delete("/webhooks/{webhook_id}", response_model=shapes.Webhook)
 def delete_webhook(webhook_id: int, caller: Caller) -> Resource:
     """Remove a webhook, and what it was to be told; the answer shows it for the last time."""
     webhook = _permitted(caller, webhook_id, Role.ADMIN)
     shown = _webhook(caller, webhook)
-    caller.store.webhooks.remove(webhook)
+    caller.store.webhooks.remove(webhook, actor=caller.actor)
     return shown
 
 

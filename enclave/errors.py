@@ -14,6 +14,7 @@ EnclaveError
 │   ├── InvalidCommand              a command that shell rules cannot split
 │   ├── InvalidRoute                a host, an address or a network of an endpoint
 │   ├── InvalidCertificate          a certificate or key that could not be served
+│   ├── IdempotencyKeyReused        the key of another request
 │   ├── InvalidWebhook              an address or a secret that no webhook can have
 │   ├── UnknownCommitish            no such branch, tag or commit was pushed
 │   ├── AmbiguousCommitish
@@ -159,6 +160,12 @@ class InvalidWebhook(InvalidInput):
     """A URL or a secret that no webhook can have, or one webhook too many."""
 
 
+class IdempotencyKeyReused(InvalidInput):
+    """Something else was asked with this ``Idempotency-Key`` before."""
+
+    code = "idempotency_key_reused"
+
+
 class UnknownCommitish(InvalidInput):
     """No branch, tag or commit of that name was pushed."""
 
@@ -247,6 +254,11 @@ class TooManyRequests(EnclaveError):
 
     code = "too_many_requests"
     status = 429
+
+    def __init__(self, message: str, *, seconds: float = 5.0) -> None:
+        """``seconds``: so long the asker had better wait."""
+        super().__init__(message)
+        self.seconds = seconds
 
 
 class OperationFailed(EnclaveError):

@@ -23,6 +23,10 @@ class Role(StrEnum):
         return order.index(self) >= order.index(other)
 
 
+NOBODY = 0
+"""No user has this number."""
+
+
 @dataclass(frozen=True, slots=True)
 class User:
     """A person (or a robot) with a password and keys."""
@@ -34,13 +38,22 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class SSHKey:
-    """A public key of a user. ``fingerprint`` is ``SHA256:…`` as ``ssh-keygen -l`` prints it."""
+    """A public key of a user, or of an environment: then ``user_id`` is ``NOBODY``.
+
+    ``fingerprint`` is ``SHA256:…`` as ``ssh-keygen -l`` prints it.
+    """
 
     id: int
     user_id: int
     name: str
     public_key: str
     fingerprint: str
+    environment_id: int | None = None
+
+    @property
+    def words(self) -> str:
+        """Name and fingerprint, as the activity tells of it."""
+        return f"{self.name} {self.fingerprint}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +63,45 @@ class Environment:
     id: int
     handle: str
     created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Somebody's role in an environment: by email, whether they are a user yet or not."""
+
+    id: int
+    environment_id: int
+    email: str
+    role: Role
+    created_at: str
+
+
+def checked_email(text: str) -> str:
+    """Return an email address in the one form that is stored; raises ``InvalidInput``."""
+    email = text.strip().lower()
+    if "@" not in email or any(c.isspace() or not c.isprintable() for c in email):
+        raise InvalidInput(f"{email!r} is not an email address")
+    return email
+
+
+def read_key(
+    line: str, *, number: int, name: str, user_id: int = NOBODY, environment_id: int | None = None
+) -> SSHKey:
+    """Return the key of an OpenSSH public-key line, called by its comment unless it has a name.
+
+    Of a name, which others read in their terminals, only printable characters are kept. Raises
+    ``InvalidInput`` for anything that is not such a line.
+    """
+    words = line.split()
+    name = "".join(c for c in name if c.isprintable()).strip()
+    return SSHKey(
+        id=number,
+        user_id=user_id,
+        name=name or (words[2] if len(words) > 2 else "key"),
+        public_key=" ".join(words[:2]),
+        fingerprint=fingerprint(line),
+        environment_id=environment_id,
+    )
 
 
 def fingerprint(public_key: str) -> str:

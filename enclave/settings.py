@@ -74,6 +74,9 @@ class Settings(BaseSettings):
         3600, ge=0, description="for which what a credential helper gave is used again"
     )
     logs_kept: int = Field(50, gt=0, description="operations of an app whose logs are kept")
+    activity_kept: int = Field(
+        1000, gt=0, description="newest changes kept of an app, of an environment; tenfold of all"
+    )
     log_output_characters: int = Field(
         1 << 20, ge=0, description="of commands' output in one log: half beginnings, half ends"
     )
@@ -124,6 +127,9 @@ class Settings(BaseSettings):
     )
     login_failures: int = Field(
         20, gt=0, description="failed logins from one address in a minute, before it must wait"
+    )
+    logins: int = Field(
+        60, gt=0, description="logins by password from one address in a minute, right or wrong"
     )
     proxies: str = Field(
         "", description="addresses whose X-Forwarded-For is believed, comma between"

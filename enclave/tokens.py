@@ -12,12 +12,12 @@ from typing import Any
 
 import jwt
 
+from enclave.activity import LOCAL, Actor
 from enclave.errors import NotFound, Unauthenticated
 from enclave.people import User
+from enclave.principal import Principal, read_scope
 from enclave.store import Store
-
-SCOPE = "manage"
-"""The one scope there is: everything the user may do."""
+from enclave.store.tokens import TokenRecord
 
 _ALGORITHM = "HS256"
 _ACCESS, _LOG = "tokens", "log-urls"  # a key each: no token of one kind passes for the other
@@ -27,45 +27,58 @@ _LOGIN_AGAIN = "The access token is not valid: run aptible login."
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
-    """A token just made. ``created_at`` and ``expires_at`` are Unix seconds."""
+    """A token just made: what is remembered of it, and its text, which nobody sees again."""
 
-    id: str
+    record: TokenRecord
     access_token: str = field(repr=False)
-    user: User
-    scope: str
-    created_at: int
-    expires_at: int
 
 
-def issue_token(store: Store, user: User, *, url: str, seconds: int, scope: str) -> IssuedToken:
-    """Make a token of the user, valid for ``seconds``; ``url`` is the API's root."""
+def issue_token(
+    store: Store,
+    user: User,
+    *,
+    url: str,
+    seconds: int,
+    scope: str = "manage",
+    name: str = "",
+    actor: Actor = LOCAL,
+) -> IssuedToken:
+    """Make a token of the user, valid for ``seconds``; ``url`` is the API's root.
+
+    Raises ``InvalidInput`` for a scope that is none.
+    """
     token_id, now = uuid.uuid4().hex, int(time.time())
+    record = TokenRecord(token_id, user.id, str(read_scope(scope)), name, now, now + seconds)
     claims = {
         "sub": f"{url}/users/{user.id}",
         "jti": token_id,
         "iat": now,
-        "exp": now + seconds,
-        "scope": scope,
+        "exp": record.expires_at,
+        "scope": record.scope,
     }
     text = jwt.encode(claims, store.sealer.derive(_ACCESS), _ALGORITHM)
-    store.people.remember_token(token_id, user, seconds)
-    return IssuedToken(token_id, text, user, scope, now, now + seconds)
+    store.tokens.remember(record, actor=actor)
+    return IssuedToken(record, text)
 
 
-def verify_token(store: Store, text: str) -> User:
-    """Return whose token this is.
+def verify_token(store: Store, text: str) -> Principal:
+    """Return who shows this token, and how far it reaches; note that it was used.
 
     Raises ``Unauthenticated``, with the code ``expired_token`` for one of ours that is too old and
     ``invalid_token`` for everything else, revoked ones included: both make clients log in again.
     """
     claims = _read(store, text, _ACCESS, ["sub", "jti", "iat", "exp"])
     user_id = str(claims["sub"]).rpartition("/users/")[2]
-    if not user_id.isdecimal() or not store.people.token_is_live(str(claims["jti"])):
-        raise Unauthenticated(_LOGIN_AGAIN)
     try:
-        return store.people.user(int(user_id))
+        token = store.tokens.find(str(claims["jti"]))
+        user = store.people.user(token.user_id)
     except NotFound as error:
         raise Unauthenticated(_LOGIN_AGAIN) from error
+    if user_id != str(user.id):
+        raise Unauthenticated(_LOGIN_AGAIN)
+    store.tokens.note_use(token)
+    proof = f"token {token.id} ({token.scope})"
+    return Principal(user, proof, read_scope(token.scope), token.id)
 
 
 def sign_log_url(store: Store, operation_id: int) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from enclave.activity import Actor
 from enclave.app import App
 from enclave.checkpoints import reached
 from enclave.errors import PushRefused
@@ -87,6 +88,7 @@ def judge_and_commit(
     push: PushCommands,
     quarantine: Quarantine,
     *,
+    actor: Actor,
     committing: Callable[[], None],
 ) -> Accepted:
     """Judge a push and commit what passes; again when another push changed what was judged.
@@ -120,7 +122,7 @@ def judge_and_commit(
             reached("pack received")
             quarantine.keep()
             kept = True
-        request = _transaction(push_id, app, user, judgement, view)
+        request = replace(_transaction(push_id, app, user, judgement, view), actor=actor)
         committing()
         outcome = store.pushes.accept(request)
         reached("transaction sent")

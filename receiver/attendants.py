@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 import asyncssh
 
 from enclave.attending import FollowContainers, Request, line_key, write_request
-from enclave.errors import AttendantsAway
+from enclave.errors import AttendantsAway, StoreUnavailable
 from enclave.settings import Settings
 from enclave.store import Store
 from enclave.store.calls import CALL_SECONDS
@@ -100,25 +100,29 @@ class Attendants:
 
     async def _connection(self) -> asyncssh.SSHClientConnection:
         for _ in range(_CALLS):
-            coming: asyncio.Future[asyncssh.SSHClientConnection]
-            coming = asyncio.get_running_loop().create_future()
-            self._waiting.append(coming)
-            try:
-                await asyncio.to_thread(self._store.calls.make, self._address)
-                await asyncio.wait([coming], timeout=CALL_SECONDS)
-            except asyncio.CancelledError:
-                if coming.done():
-                    coming.result().close()
-                raise
-            finally:
-                if coming in self._waiting:
-                    self._waiting.remove(coming)
-            if coming.done():
-                return coming.result()
+            if connection := await self._answer():
+                return connection
         raise AttendantsAway(
             "Nobody looks after the containers at this moment: is `enclave attendant` running? "
             "Its log says more."
         )
+
+    async def _answer(self) -> asyncssh.SSHClientConnection | None:
+        """Call once; return the connection of who came, None if nobody did."""
+        coming: asyncio.Future[asyncssh.SSHClientConnection]
+        coming = asyncio.get_running_loop().create_future()
+        self._waiting.append(coming)
+        try:
+            await asyncio.to_thread(self._store.calls.make, self._address)
+            await asyncio.wait([coming], timeout=CALL_SECONDS)
+        except (asyncio.CancelledError, StoreUnavailable):  # who came all the same is nobody's
+            if coming.done():
+                coming.result().close()
+            raise
+        finally:
+            if coming in self._waiting:
+                self._waiting.remove(coming)
+        return coming.result() if coming.done() else None
 
     def _joined(self, connection: asyncssh.SSHClientConnection) -> None:
         """An attendant came: it is for whoever has waited longest."""
@@ -131,8 +135,12 @@ class Attendants:
 
 
 async def _lines(process: Process) -> AsyncIterator[bytes]:
-    async for line in process.stdout:
-        yield line
+    """Yield whole lines: asyncssh's own reader cuts those that are longer than a window."""
+    begun = b""
+    while data := await process.stdout.read(_WINDOW):
+        *ended, begun = (begun + data).split(b"\n")
+        for line in ended:
+            yield line + b"\n"
     if words := await process.stderr.read():
         logger.warning("an attendant says: %s", words.decode(errors="replace"))
 

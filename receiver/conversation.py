@@ -15,9 +15,11 @@ from dulwich.errors import GitProtocolError, HangupException
 from dulwich.protocol import Protocol
 
 from enclave.access import permitted_app_by_name
+from enclave.activity import Actor, trimmed
 from enclave.app import App
 from enclave.errors import Forbidden, NotFound, StoreUnavailable, TooManyRequests
 from enclave.people import Role, User
+from enclave.principal import Principal
 from enclave.settings import Settings
 from enclave.store import Store
 from receiver.fetch import Fetch
@@ -56,17 +58,31 @@ class Request:
     """What a transport has found out. ``stateless``: smart HTTP, one request of a conversation.
 
     ``advertise`` is HTTP's first request, which only lists the refs. ``waiting`` is entered while
-    the client only waits for a deploy, and may raise ``TooManyRequests``. ``id`` is what our log
-    and the client call this conversation (gitprotocol-capabilities(5), session-id).
+    the client only waits for a deploy, and may raise ``TooManyRequests``. ``source`` is the
+    client's address, ``agent`` what it calls itself. ``id`` is what our log and the client call
+    this conversation (gitprotocol-capabilities(5), session-id).
     """
 
     service: GitService
     app: App
-    user: User
+    principal: Principal
     stateless: bool = False
     advertise: bool = False
     waiting: Callable[[], AbstractContextManager[None]] = nullcontext
+    source: str = ""
+    agent: str = ""
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+
+    @property
+    def user(self) -> User:
+        """Whose conversation it is."""
+        return self.principal.user
+
+    @property
+    def actor(self) -> Actor:
+        """Who pushes, as the activity keeps it."""
+        agent = trimmed(self.agent)
+        return Actor(self.user.email, self.principal.proof, self.source, agent)
 
 
 class Conversations:
@@ -79,17 +95,19 @@ class Conversations:
         self._push_slots = Slots(most, share=share, slow=slow)
         self._fetch_slots = Slots(most, share=share, slow=slow, grace=_FETCH_GRACE_SECONDS)
 
-    def admit(self, user: User, environment: str, app: str, service: GitService) -> Request:
-        """Check that the user may do this there. Raises ``NotFound``, for strangers too.
+    def admit(
+        self, principal: Principal, environment: str, app: str, service: GitService
+    ) -> Request:
+        """Check that the principal may do this there. Raises ``NotFound``, for strangers too.
 
         Whoever may push may fetch (SPEC 2.12); to everyone else the app does not exist (2.11).
         Raises ``StoreUnavailable`` when nobody can tell.
         """
         try:
-            found = permitted_app_by_name(self._store, user, environment, app, Role.DEPLOY)
+            found = permitted_app_by_name(self._store, principal, environment, app, Role.DEPLOY)
         except (NotFound, Forbidden) as error:
             raise NotFound("Repository not found, or you may not use it.") from error
-        return Request(service, found, user)
+        return Request(service, found, principal)
 
     def advertisement(self, request: Request) -> bytes:
         """Return what smart HTTP's first request of a push is answered with: the refs.

@@ -20,7 +20,7 @@ from enclave.errors import (
     Unauthenticated,
     UnsupportedMediaType,
 )
-from enclave.people import User
+from enclave.principal import Principal
 from enclave.settings import Settings
 from enclave.store import Store
 from enclave.tokens import verify_token
@@ -94,16 +94,23 @@ class GitOverHTTP:
         if not asked.service:
             raise Forbidden(_NO_DUMB)
         waiting = asked.place.waiting if asked.place is not None else nullcontext
-        return replace(request, stateless=True, advertise=asked.advertises, waiting=waiting)
+        return replace(
+            request,
+            stateless=True,
+            advertise=asked.advertises,
+            waiting=waiting,
+            source=asked.source,
+            agent=asked.header(b"user-agent"),
+        )
 
     def _enter(self, asked: Asked) -> Request:
         """Ask the store who it is, and whether they may do this. Not for the event loop."""
-        user = self._authenticate(asked)
+        principal = self._authenticate(asked)
         asked.proved()
         known, environment, app = read_path(asked.service or GitService.UPLOAD_PACK, asked.path)
-        return self._conversations.admit(user, environment, app, known)
+        return self._conversations.admit(principal, environment, app, known)
 
-    def _authenticate(self, asked: Asked) -> User:
+    def _authenticate(self, asked: Asked) -> Principal:
         """Return whose token came along. Raises ``Unauthenticated`` or ``TooManyRequests``."""
         token = asked.token()
         self._places.check_failures(asked.source)

@@ -10,15 +10,12 @@ from __future__ import annotations
 
 import ipaddress
 import threading
-import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from enclave.errors import Misconfigured, TooManyRequests
-
-_FAILURE_SECONDS = 60.0
-_FAILING_SOURCES = 10_000  # remembered; beyond it, who failed longest ago is forgotten
+from receiver.recent import Recent
 
 
 class Place:
@@ -52,14 +49,15 @@ class Place:
 class Places:
     """All places of one receiver process. ``waiting`` is how many may wait for a deploy."""
 
-    def __init__(self, most: int, *, a_source: int, waiting: int, failures: int) -> None:
+    def __init__(
+        self, most: int, *, a_source: int, waiting: int, failures: int, logins: int
+    ) -> None:
         self._most, self._a_source, self._most_waiting = most, a_source, waiting
-        self._most_failures = failures
         self._lock = threading.Lock()
         self._taken: Counter[str] = Counter()
         self._unproved: dict[Place, None] = {}  # in the order they came
         self._waiting = 0
-        self._failures: dict[str, deque[float]] = {}
+        self._failures, self._logins = Recent(failures), Recent(logins)
 
     def take(self, address: str, make_room: Callable[[], None], *, shared: bool = False) -> Place:
         """Take a place for a connection from ``address`` (IPv4 or IPv6).
@@ -127,25 +125,27 @@ class Places:
 
     def failed(self, address: str) -> None:
         """Remember that a login from ``address`` failed just now."""
-        source = source_of(address)
         with self._lock:
-            times = self._failures.pop(source, None) or deque(maxlen=self._most_failures)
-            times.append(time.monotonic())
-            self._failures[source] = times  # the newest comes last
-            if len(self._failures) > _FAILING_SOURCES:
-                del self._failures[next(iter(self._failures))]
+            self._failures.note(source_of(address))
 
     def check_failures(self, address: str) -> None:
         """Raise ``TooManyRequests`` while too many logins from ``address`` have failed lately."""
         with self._lock:
-            times = self._failures.get(source_of(address))
-            if times is None or len(times) < self._most_failures:
-                return
-            left = times[0] + _FAILURE_SECONDS - time.monotonic()
+            left = self._failures.wait(source_of(address))
         if left > 0:
-            raise TooManyRequests(
-                f"too many failed logins from your address: try again in {left:.0f}s"
-            )
+            words = f"too many failed logins from your address: try again in {left:.0f}s"
+            raise TooManyRequests(words, seconds=left)
+
+    def log_in(self, address: str) -> None:
+        """Remember that somebody there logs in by password. Raises ``TooManyRequests``."""
+        source = source_of(address)
+        with self._lock:
+            left = self._logins.wait(source)
+            if left <= 0:
+                self._logins.note(source)
+        if left > 0:
+            words = f"too many logins from your address: try again in {left:.0f}s"
+            raise TooManyRequests(words, seconds=left)
 
 
 Networks = list[ipaddress.IPv4Network | ipaddress.IPv6Network]

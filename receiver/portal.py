@@ -14,11 +14,11 @@ from typing import cast
 import asyncssh
 from anyio import CapacityLimiter, to_thread
 
-from enclave.access import permitted_operation
+from enclave.access import permitted_visit
 from enclave.errors import EnclaveError, NotFound, StoreUnavailable
 from enclave.operation import Operation, OperationStatus, OperationType
-from enclave.people import Role
 from enclave.portal import Visit, authority_key
+from enclave.principal import Principal
 from enclave.settings import Settings
 from enclave.store import Store
 from receiver.attendants import Attendants
@@ -79,6 +79,7 @@ class Portal:
             process.exit(await self._show(process))
         except (ConnectionError, asyncssh.Error) as error:
             logger.info("a visitor went away: %s", error)
+            process.channel.abort()
         except StoreUnavailable:
             _refuse(process, STORE_AWAY)
         except EnclaveError as error:
@@ -105,7 +106,8 @@ class Portal:
     def _permitted(self, visit: Visit) -> Operation:
         """Ask once more: the certificate may be older than a member's leaving."""
         user = self._store.people.user(visit.user_id)
-        return permitted_operation(self._store, user, visit.operation_id, Role.READ)
+        visitor = Principal(user, f"certificate for operation {visit.operation_id}")
+        return permitted_visit(self._store, visitor, visit.operation_id)
 
     async def _log(self, process: Process, operation: Operation) -> int:
         watcher = PortalWatcher(process, asyncio.get_running_loop())

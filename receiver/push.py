@@ -142,6 +142,7 @@ class Push(ReceivePackHandler):
             try:
                 accepted = judge_and_commit(
                     *(self._store, self._app, self._user, push, quarantine),
+                    actor=self._request.actor,
                     committing=report.doubt,
                 )
             except PushRefused as refusal:

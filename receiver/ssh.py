@@ -10,8 +10,9 @@ from dataclasses import replace
 
 import asyncssh
 
+from enclave.access import key_holder
 from enclave.errors import EnclaveError, StoreUnavailable
-from enclave.people import User
+from enclave.principal import Principal
 from enclave.settings import Settings
 from enclave.store import Store
 from receiver.conversation import STORE_AWAY, Conversations, GitService
@@ -62,31 +63,31 @@ class GitOverSSH:
             keepalive_interval=30,
         )
 
-    async def user_of(self, key: asyncssh.SSHKey) -> User | None:
-        """Return whose key it is. Raises ``DisconnectError`` when nobody can tell."""
+    async def principal_of(self, key: asyncssh.SSHKey) -> Principal | None:
+        """Return who has that key. Raises ``DisconnectError`` when nobody can tell."""
         fingerprint = key.get_fingerprint("sha256")
         try:
-            return await asyncio.to_thread(self._store.people.user_by_fingerprint, fingerprint)
+            return await asyncio.to_thread(key_holder, self._store, fingerprint)
         except StoreUnavailable as error:  # "permission denied" would not be true
             logger.warning("a key could not be looked up", exc_info=True)
             raise asyncssh.DisconnectError(
                 asyncssh.DISC_SERVICE_NOT_AVAILABLE, STORE_AWAY
             ) from error
 
-    async def serve(self, session: GitSession, user: User, place: Place) -> None:
+    async def serve(self, session: GitSession, principal: Principal, place: Place) -> None:
         """Answer one session of a connection, whatever goes wrong."""
         try:
-            await self._answer(session, user, place)
+            await self._answer(session, principal, place)
         except Exception:  # the outermost frame of a session
             reference = uuid.uuid4().hex[:12]
             logger.exception("session %s failed", reference)
             words = f"ERROR: internal error {reference}: tell the server's operator\n"
             session.end(_REFUSED, words)
 
-    async def _answer(self, session: GitSession, user: User, place: Place) -> None:
+    async def _answer(self, session: GitSession, principal: Principal, place: Place) -> None:
         if session.command is None:
             await session.write(
-                f"Hi {user.email}! Welcome to Aptible. "
+                f"Hi {principal.user.email}! Welcome to Aptible. "
                 "Please use `git push` to connect.\r\n".encode()
             )
             session.end(0)
@@ -94,7 +95,7 @@ class GitOverSSH:
         try:
             service, environment, app = _read_command(session.command)
             request = await asyncio.to_thread(
-                self._conversations.admit, user, environment, app, service
+                self._conversations.admit, principal, environment, app, service
             )
         except StoreUnavailable:
             logger.warning("a conversation could not begin", exc_info=True)
@@ -103,7 +104,9 @@ class GitOverSSH:
         except EnclaveError as error:
             session.end(_REFUSED, f"ERROR: {error}\n")
             return
-        wire = self._conversations.start(replace(request, waiting=place.waiting))
+        agent = session.channel.get_extra_info("client_version", "")
+        request = replace(request, waiting=place.waiting, source=place.source, agent=str(agent))
+        wire = self._conversations.start(request)
         status = _BROKEN_OFF
         try:
             await pump(

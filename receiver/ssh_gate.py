@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import asyncssh
 
-from enclave.people import User
+from enclave.principal import Principal
 from receiver.ssh_door import Door
 from receiver.ssh_session import GitSession
 
@@ -25,15 +25,15 @@ class Gate(Door):
     def __init__(self, house: GitOverSSH) -> None:
         super().__init__(house.places, house.settings)
         self._house = house
-        self._last_validated: User | None = None
-        self._user: User | None = None
+        self._last_validated: Principal | None = None
+        self._principal: Principal | None = None
 
     async def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         """Look up whose key this is; called for a key offered, and again for the one that signs.
 
         asyncssh checks the signature right after this returns, without giving way to another
         request, and a later request cancels an earlier one that waits here; so when authentication
-        completes, the last user found here is the one who signed.
+        completes, the last one found here is the one who signed.
         """
         self._last_validated = None
         if self._tried >= _MOST_KEYS:
@@ -41,14 +41,14 @@ class Gate(Door):
                 asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE,
                 "too many keys tried: name the right one (IdentityFile, IdentitiesOnly yes)",
             )
-        user = await self._house.user_of(key) if username == _USERNAME else None
+        found = await self._house.principal_of(key) if username == _USERNAME else None
         self._tried += 1
-        self._last_validated = user
-        return user is not None
+        self._last_validated = found
+        return found is not None
 
     def auth_completed(self) -> None:
         """The signature held: fix the identity for the connection's life."""
-        self._user = self._last_validated
+        self._principal = self._last_validated
         super().auth_completed()
 
     def session_requested(self) -> GitSession:
@@ -58,5 +58,5 @@ class Gate(Door):
 
     async def _serve(self, session: GitSession) -> None:
         self.session_used()
-        if self._user is not None and self.place is not None:
-            await self._house.serve(session, self._user, self.place)
+        if self._principal is not None and self.place is not None:
+            await self._house.serve(session, self._principal, self.place)

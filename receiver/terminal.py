@@ -13,10 +13,15 @@ from typing import Any
 import asyncssh
 
 from enclave.attending import Execute
+from enclave.errors import AttendantsAway
 from enclave.operation import Operation
 from receiver.attendants import Attendants
 
 _CHUNK = 32 << 10
+_VANISHED = (
+    "The attendant that served this terminal was stopped or lost, and its container is removed. "
+    "Connect again for another one."
+)
 
 Visitor = asyncssh.SSHServerProcess[bytes]
 Attendant = asyncssh.SSHClientProcess[bytes]
@@ -25,7 +30,8 @@ Attendant = asyncssh.SSHClientProcess[bytes]
 async def connect_terminal(attendants: Attendants, operation: Operation, visitor: Visitor) -> int:
     """Run the operation's command in a container of its own; return its exit status.
 
-    Who leaves ends it. Raises ``AttendantsAway`` and ``StoreUnavailable``.
+    Who leaves ends it, with a ``ConnectionError``. Raises ``AttendantsAway``, also when the one
+    that was there vanishes, and ``StoreUnavailable``.
     """
     async with attendants.session(
         Execute(operation.id), terminal=visitor.term_type, size=visitor.term_size
@@ -56,15 +62,24 @@ async def _first(*futures: asyncio.Future[Any]) -> None:
 
 
 def _status(attendant: Attendant) -> int:
-    """Return the exit status; 255 when the attendant vanished without one."""
+    """Return the exit status; raises ``AttendantsAway`` when the attendant vanished without one."""
     status = attendant.exit_status
-    return 255 if status is None or status < 0 else status
+    if status is None or status < 0:
+        raise AttendantsAway(_VANISHED)
+    return status
 
 
 async def _copy(reader: asyncssh.SSHReader[bytes], writer: asyncssh.SSHWriter[bytes]) -> None:
-    while data := await reader.read(_CHUNK):
+    while data := await _read(reader):
         writer.write(data)
         await writer.drain()
+
+
+async def _read(reader: asyncssh.SSHReader[bytes]) -> bytes:
+    try:
+        return await reader.read(_CHUNK)
+    except (asyncssh.Error, ConnectionError) as error:
+        raise AttendantsAway(_VANISHED) from error
 
 
 async def _type(visitor: Visitor, attendant: Attendant) -> None:

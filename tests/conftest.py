@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 import uvicorn
+from argon2 import PasswordHasher
 from hypothesis import settings
 
 from api.application import create_api
@@ -16,6 +17,9 @@ from enclave.sealing import Sealer
 from enclave.settings import Settings
 from enclave.store import Store
 from testbed.processes import Child, wait_until
+
+_CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+"""As it is meant to be, hashing a password takes 0.2 s of CPU, and tests make hundreds of users."""
 
 # A rule's example may be slow once on a busy machine; whole runs have their deadline elsewhere.
 settings.register_profile("enclave", deadline=None)
@@ -53,6 +57,7 @@ def redis_url(redis_server: Path) -> str:
 def store(redis_url: str, tmp_path: Path) -> Iterator[Store]:
     """An empty store in a real Redis."""
     store = Store(redis_url, Sealer.from_settings("", tmp_path))
+    store.people._hasher = _CHEAP
     yield store
     store.database.redis.close()  # type: ignore[attr-defined]
     store.database.raw.close()

@@ -159,23 +159,6 @@ class TestRoot:
         assert root["_links"]["accounts"] == {"href": f"{ROOT}/accounts"}
         assert {"self", "apps", "tokens", "stacks"} <= set(root["_links"])
 
-    def test_every_link_of_everything_answers(self, me: TestClient, store: Store, app: App) -> None:
-        put_live(store, app, configuration={"A": "1"})
-        seen: set[str] = set()
-        waiting = [f"{ROOT}/"]
-        while waiting:
-            address = waiting.pop()
-            if address in seen or address.endswith(("/tokens", "/events")):
-                continue
-            seen.add(address)
-            answer = me.get(address)
-            assert answer.status_code == 200, (address, answer.text)
-            if address.endswith("/logs"):
-                continue
-            for _, link in _links(answer.json()):
-                waiting.append(link)
-        assert len(seen) > 15
-
     def test_security_headers_and_no_cors(self, me: TestClient) -> None:
         for path in ("/", "/docs", "/nowhere", "/accounts"):
             headers = me.get(path, headers={"Origin": "https://evil.example"}).headers
@@ -188,17 +171,6 @@ class TestRoot:
     def test_docs(self, anyone: TestClient) -> None:
         assert "swagger" in anyone.get("/docs").text
         assert "/apps/{app_id}/operations" in anyone.get("/openapi.json").json()["paths"]
-
-
-def _links(value: object) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        for relation, link in value.get("_links", {}).items():
-            yield relation, link["href"]
-        for each in value.values():
-            yield from _links(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _links(each)
 
 
 class TestHealth:
@@ -336,7 +308,7 @@ class TestTokens:
         "changed",
         [
             {"grant_type": "refresh_token"},
-            {"scope": "read"},
+            {"scope": "all"},
             {"expires_in": "soon"},
             {"expires_in": "0"},
             {"password": "p" * 5000},
@@ -593,6 +565,7 @@ class TestWhoMayWhat:
     ) -> None:
         may_create, may_deploy = statuses
         operation = deploy(me, app, settings=SETTINGS).json()["id"]
+        store.members.add(app.environment_id, "another@example.com", Role.ADMIN)
         store.people.set_role(
             store.people.user_by_email("me@example.com"), app.environment_id, role
         )

@@ -94,8 +94,6 @@ def test_bodies(world: ApiApp, body: dict[str, object], changes: Changes) -> Non
         ({"type": "rollback", "release": -1}, "has no release -1"),
         ({"type": "rollback", "release": "x"}, "release"),
         ({"type": "scale", "container_count": 2}, "operations of a service"),
-        ({"type": "execute", "command": "sh"}, "not available here yet"),
-        ({"type": "logs"}, "not available here yet"),
         ({"type": "provision"}, "not available here yet"),
     ],
 )

@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any, cast
 
 import asyncssh
 import pytest
 from cryptography.fernet import Fernet
 
 from enclave.attending import FollowContainers, line_key, read_request, write_request
-from enclave.errors import AttendantsAway, InvalidInput
+from enclave.errors import AttendantsAway, InvalidInput, StoreUnavailable
 from enclave.sealing import Sealer
 from enclave.settings import Settings
 from enclave.store import Store
@@ -122,6 +123,33 @@ def test_a_call_that_died_with_its_attendant_is_made_again(
     run(story())
 
 
+def test_who_comes_although_the_calls_answer_was_lost_is_sent_away(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        async with receiver(store) as listening:
+            line, heard = Line(store, cast(Any, Echo())), store.calls.heard()
+            make, loop = store.calls.make, asyncio.get_running_loop()
+            dialled: list[asyncio.Future[None]] = []
+
+            def make_and_lose(address: str) -> None:
+                make(address)
+                asyncio.run_coroutine_threadsafe(arrive(), loop).result(10)
+                raise StoreUnavailable("the answer was lost")
+
+            async def arrive() -> None:
+                dialled.append(asyncio.ensure_future(line.dial(await anext(heard))))
+                while listening._waiting:
+                    await asyncio.sleep(0.01)
+
+            monkeypatch.setattr(store.calls, "make", make_and_lose)
+            with pytest.raises(StoreUnavailable):
+                await _first_line(listening)
+            await dialled[0]  # ends when the receiver hangs up
+
+    run(story())
+
+
 @pytest.mark.parametrize("who", ["attendant", "receiver"])
 def test_who_has_another_key_gets_no_line(
     store: Store, monkeypatch: pytest.MonkeyPatch, who: str
@@ -177,3 +205,26 @@ def test_what_is_no_request_is_refused_in_words(command: str) -> None:
 def test_a_request_is_read_as_it_was_written() -> None:
     request = FollowContainers(3, last=0, after="2026-01-02T03:04:05.000000006Z")
     assert read_request(write_request(request)) == request
+
+
+def test_lines_longer_than_any_buffer_come_whole(store: Store) -> None:
+    """64 KiB of what is no text are six times as long in JSON."""
+
+    class Long(Echo):
+        async def serve(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
+            for letter in (b"a", b"b"):
+                process.stdout.write(letter * 500_000 + b"\n")
+                await process.stdout.drain()
+            process.exit(0)
+
+    async def story() -> None:
+        async with (
+            receiver(store) as listening,
+            attendant(store, Long()),
+            listening.followed(REQUEST) as lines,
+        ):
+            assert [line async for line in lines] == [
+                letter * 500_000 + b"\n" for letter in (b"a", b"b")
+            ]
+
+    run(story())

@@ -12,6 +12,7 @@ from dulwich.protocol import pkt_line
 from enclave.app import App
 from enclave.errors import EnclaveError, Forbidden, NotFound, StoreUnavailable
 from enclave.people import User
+from enclave.principal import Principal
 from enclave.settings import Settings
 from enclave.store import Store
 from receiver import conversation
@@ -41,7 +42,7 @@ def test_only_who_may_not_is_told_that_there_is_nothing(
     monkeypatch.setattr(conversation, "permitted_app_by_name", refuse)
     conversations = Conversations(cast(Store, None), Settings())
     with pytest.raises(type(told)) as refused:
-        conversations.admit(cast(User, None), "prod", "web", GitService.UPLOAD_PACK)
+        conversations.admit(cast(Principal, None), "prod", "web", GitService.UPLOAD_PACK)
     assert str(refused.value) == str(told)
 
 
@@ -53,7 +54,7 @@ def test_over_http_a_store_that_is_away_is_a_503_without_its_words(
 
     monkeypatch.setattr("receiver.http.verify_token", away)
     store, settings = cast(Store, None), Settings()
-    places = Places(1, a_source=1, waiting=1, failures=1)
+    places = Places(1, a_source=1, waiting=1, failures=1, logins=1)
     application = GitOverHTTP(store, settings, Conversations(store, settings), places)
     said: list[Any] = []
 
@@ -103,8 +104,8 @@ def test_what_breaks_a_push_is_a_verdict_until_refs_may_have_moved(
     monkeypatch.setattr(Push, "_receive", fail)
     store = cast(Store, SimpleNamespace(pushes=SimpleNamespace(refs=lambda _app: {})))
     app = App(1, 1, "prod", "web", "2026-01-01T00:00:00Z")
-    user = cast(User, None)
-    request = Request(GitService.RECEIVE_PACK, app, user, stateless=True)
+    principal = Principal(User(1, "me@example.com", ""), "key SHA256:x")
+    request = Request(GitService.RECEIVE_PACK, app, principal, stateless=True)
     wire = Conversations(store, Settings(data=tmp_path)).start(request)
     wire.transport_end.settimeout(10)
     command = f"{'0' * 40} {'1' * 40} refs/heads/a\0 report-status side-band-64k"

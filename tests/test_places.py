@@ -3,7 +3,7 @@
 import pytest
 
 from enclave.errors import Misconfigured, TooManyRequests
-from receiver import places
+from receiver import recent
 from receiver.places import Place, Places, contains, networks, source_of
 
 
@@ -11,7 +11,7 @@ class Door:
     """Takes places, and notes who had to go."""
 
     def __init__(self, most: int = 4, *, a_source: int = 4, waiting: int = 1) -> None:
-        self.places = Places(most, a_source=a_source, waiting=waiting, failures=3)
+        self.places = Places(most, a_source=a_source, waiting=waiting, failures=3, logins=2)
         self.gone: list[str] = []
 
     def take(self, name: str, address: str = "", *, shared: bool = False) -> Place:
@@ -109,7 +109,7 @@ def test_a_push_that_waits_for_its_deploy_counts_apart() -> None:
 
 def test_too_many_failures_close_the_door_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr(places.time, "monotonic", lambda: now)
+    monkeypatch.setattr(recent.time, "monotonic", lambda: now)
     door = Door().places
     for _ in range(3):
         door.check_failures("10.0.0.1")
@@ -122,8 +122,27 @@ def test_too_many_failures_close_the_door_for_a_minute(monkeypatch: pytest.Monke
     door.check_failures("10.0.0.1")
 
 
+def test_logins_are_counted_apart_and_are_welcome_again_in_a_minute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(recent.time, "monotonic", lambda: now)
+    door = Door().places
+    for _ in range(2):
+        door.log_in("10.0.0.1")
+    for _ in range(5):  # those that were refused do not prolong it
+        with pytest.raises(TooManyRequests, match="too many logins from your address") as refused:
+            door.log_in("10.0.0.1")
+        assert refused.value.seconds == 60.0 - now
+        now += 10
+    door.log_in("10.0.0.2")
+    door.check_failures("10.0.0.1")
+    now = 60.0
+    door.log_in("10.0.0.1")
+
+
 def test_failures_are_forgotten_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "_FAILING_SOURCES", 2)
+    monkeypatch.setattr(recent, "_SOURCES", 2)
     door = Door().places
     for number in range(5):
         for _ in range(3):

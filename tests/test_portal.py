@@ -1,17 +1,20 @@
 """The log portal's certificates, and what it does at the edges."""
 
 import asyncio
+import json
 import subprocess
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import asyncssh
 import pytest
 from api_app import ApiApp
 from cryptography.fernet import Fernet
 
+from api import ssh_portal_connections
 from enclave import portal as portal_module
 from enclave.changes import Changes
 from enclave.errors import InvalidInput, NotFound
@@ -25,6 +28,7 @@ from receiver.attendants import Attendants
 from receiver.places import Places
 from receiver.portal import Portal
 from testbed.processes import free_port
+from worker.attendant.line import Line
 
 SEALER = Sealer([Fernet.generate_key().decode()])
 VISIT = Visit(41, 7)
@@ -75,6 +79,17 @@ class TestCertificates:
         assert Visit.read(VISIT.username) == VISIT
 
 
+class Vanishing:
+    """An attendant that says something, and is then killed."""
+
+    async def serve(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
+        line = {"service": "web", "index": 1, "time": "t", "line": "its last"}
+        process.stdout.write(json.dumps(line).encode() + b"\n")
+        await process.stdout.drain()
+        await asyncio.sleep(0.2)
+        process.channel.get_connection().abort()
+
+
 @dataclass(frozen=True)
 class Site:
     """A portal on a port, over an app with one operation that has succeeded."""
@@ -91,15 +106,29 @@ class Site:
 
     @asynccontextmanager
     async def portal(self) -> AsyncIterator[None]:
+        """A portal whose calls are answered by attendants that vanish."""
         store = self.shop.store
-        places = Places(10, a_source=10, waiting=10, failures=1000)
-        portal = Portal(store, self.settings, Attendants(store, self.settings), places)
+        places = Places(10, a_source=10, waiting=10, failures=1000, logins=1000)
+        attendants = Attendants(store, self.settings)
+        await attendants.start()
+        portal = Portal(store, self.settings, attendants, places)
         keys = [asyncssh.generate_private_key("ssh-rsa", key_size=2048)]
         acceptor = await portal.start(keys)
+        answering = asyncio.create_task(self._answer(Line(store, cast(Any, Vanishing()))))
         try:
             yield
         finally:
+            answering.cancel()
             acceptor.close()
+            attendants.close()
+
+    async def _answer(self, line: Line) -> None:
+        async for address in self.shop.store.calls.heard():
+            await line.dial(address)
+
+    def recorded(self, kind: OperationType) -> Operation:
+        request = OperationRequest(self.shop.app.id, kind, self.user.id, self.user.email)
+        return self.shop.store.operations.record(request, Changes(command="true"))
 
     async def visit(self, visit: Visit, *, name: str | None = None) -> asyncssh.SSHCompletedProcess:
         key, certificate = self.certified(visit)
@@ -161,6 +190,38 @@ def test_who_left_after_the_certificate_was_given_sees_nothing(site: Site) -> No
     run(site, story())
 
 
+def test_who_has_a_lesser_role_by_now_or_never_asked_gets_no_terminal(site: Site) -> None:
+    shop = site.shop
+    other = shop.store.people.create_user("other@example.com", "correct horse")
+    shop.store.people.set_role(other, shop.environment.id, Role.ADMIN)
+    terminal = site.recorded(OperationType.EXECUTE)
+
+    async def story() -> None:
+        demoted = await site.visit(Visit(terminal.id, site.user.id))
+        assert demoted.exit_status == 255
+        assert "needs the role deploy" in str(demoted.stderr)
+        stranger = await site.visit(Visit(terminal.id, other.id))
+        assert stranger.exit_status == 255
+        assert "who asked for it" in str(stranger.stderr)
+
+    run(site, story())
+
+
+@pytest.mark.parametrize("kind", [OperationType.EXECUTE, OperationType.LOGS])
+def test_who_visits_an_attendant_that_is_killed_is_told(site: Site, kind: OperationType) -> None:
+    site.shop.store.people.set_role(site.user, site.shop.environment.id, Role.DEPLOY)
+    operation = site.recorded(kind)
+
+    async def story() -> None:
+        shown = await site.visit(Visit(operation.id, site.user.id))
+        assert "its last" in str(shown.stdout)
+        assert shown.exit_status != 0
+        if kind is OperationType.EXECUTE:
+            assert "Connect again" in str(shown.stderr)
+
+    run(site, story())
+
+
 @pytest.mark.parametrize("why", ["late", "early", "other authority", "other name"])
 def test_certificates_that_do_not_count(
     site: Site, monkeypatch: pytest.MonkeyPatch, why: str
@@ -217,6 +278,28 @@ class TestTheApi:
         created = owner.post(address, json=key)
         assert created.status_code == 201
         assert created.json()["ssh_pty"] is True
+
+    def test_what_is_an_hour_old_is_visited_no_more(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        operation = site.recorded(OperationType.LOGS)
+        client, key = site.shop.client(site.user), {"ssh_public_key": public_line()}
+        address = f"/operations/{operation.id}/ssh_portal_connections"
+        assert client.post(address, json=key).status_code == 201
+        monkeypatch.setattr(ssh_portal_connections, "_VISITED_SECONDS", -1)
+        assert client.post(address, json=key).status_code == 409
+        log = f"/operations/{site.operation.id}/ssh_portal_connections"
+        assert client.post(log, json=key).status_code == 201  # a log can be read for good
+
+    def test_looking_at_containers_leaves_nothing_for_good(self, site: Site) -> None:
+        store, app = site.shop.store, site.shop.app
+        looked = site.recorded(OperationType.LOGS)
+        terminal = site.recorded(OperationType.EXECUTE)
+        listed = [each.id for each in store.operations.operations(app.id, newest=10)]
+        assert listed == [terminal.id, site.operation.id]
+        seconds = store.database.raw.ttl(f"enclave:operation:{looked.id}")
+        assert 0 < seconds <= 86400
+        assert store.database.raw.ttl(f"enclave:operation:{terminal.id}") == -1
 
     def test_the_command_is_sealed(self, site: Site) -> None:
         request = OperationRequest(site.shop.app.id, OperationType.EXECUTE, site.user.id, "x")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from full_redis import full
 from rq import Queue
 from rq.serializers import JSONSerializer
 
@@ -88,6 +89,21 @@ def test_an_app_whose_wake_up_still_waits_is_looked_at_later(store: Store, app: 
     for each in (app, other):
         let_time_pass(store, each)
     assert reconcile(store) == 1
+    assert store.wakeups.waiting() == {app.id, other.id}
+
+
+def test_a_full_store_keeps_no_app_from_its_turn(store: Store, app: App) -> None:
+    """One whose wake-up waits is put off; one whose wake-up was lost gets another."""
+    other = store.apps.create(store.apps.environment(app.environment_id), "other")
+    for each in (app, other):
+        submit(store, each)
+    lose_wakeups(store)
+    store.wakeups.wake(app.id)
+    for each in (app, other):
+        let_time_pass(store, each)
+    with full(store):
+        assert reconcile(store) == 1
+        assert store.due.overdue() == []
     assert store.wakeups.waiting() == {app.id, other.id}
 
 

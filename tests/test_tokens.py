@@ -42,8 +42,8 @@ def refusal(store: Store, text: str) -> str:
 
 def test_a_token_says_whose_it_is(store: Store, user: User) -> None:
     issued = issue(store, user)
-    assert verify_token(store, issued.access_token) == user
-    assert issued.expires_at - issued.created_at == 60
+    assert verify_token(store, issued.access_token).user == user
+    assert issued.record.expires_at - issued.record.created_at == 60
     assert issued.access_token not in repr(issued)
 
 
@@ -52,7 +52,7 @@ def test_clients_find_a_uri_with_a_path_in_it(store: Store, user: User) -> None:
     claims = jwt.decode(issued.access_token, options={"verify_signature": False})
     assert urlsplit(claims["sub"]).path == f"/users/{user.id}"
     assert claims["scope"] == "manage"
-    assert claims["jti"] == issued.id
+    assert claims["jti"] == issued.record.id
 
 
 def test_an_expired_one(store: Store, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +65,7 @@ def test_an_expired_one(store: Store, user: User, monkeypatch: pytest.MonkeyPatc
 
 def test_a_revoked_one(store: Store, user: User) -> None:
     issued = issue(store, user)
-    store.people.revoke_token(user, issued.id)
+    store.tokens.revoke(issued.record)
     assert refusal(store, issued.access_token) == "invalid_token"
 
 

@@ -10,18 +10,24 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 import pytest
 from terminal import SECONDS, Terminal
 
+from api import operations
+from api.call import Call
+from api.hal import Resource
+from enclave.activity import Actor
 from enclave.app import App, AppSecrets, AppState, Service
 from enclave.changes import Changes, changed_secrets, changed_state
 from enclave.credentials import RegistryCredentials
 from enclave.errors import OperationCancelled
 from enclave.operation import (
     ZERO_ID,
+    Operation,
     OperationRequest,
     OperationStatus,
     OperationType,
@@ -196,6 +202,15 @@ class TestListings:
         assert store.apps.app_by_handle("prod", "web").environment_id == environment.id
         assert "exists already" in me.refuses("apps:create web --environment prod")
         assert "lower case" in me.refuses("apps:create Web")
+
+    def test_renaming_one(self, me: Terminal, store: Store, app: App) -> None:
+        done = me.run("apps:rename web shop.web --environment prod")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == "ssh://git@localhost:8022/prod/shop.web.git\n"
+        assert "App web is shop.web now." in done.stderr
+        assert store.apps.app_by_handle("prod", "shop.web").id == app.id
+        assert me.refuses("apps:rename web other").startswith("Could not find app web")
+        assert "lower case" in me.refuses("apps:rename shop.web Web")
 
     def test_creating_one_somewhere(
         self, me: Terminal, store: Store, environment: Environment, user: User
@@ -458,6 +473,21 @@ class Wire:
             sink.shutdown(socket.SHUT_RDWR)
 
 
+@contextmanager
+def answers_that_break(most: int) -> Iterator[Iterator[int]]:
+    """Let the API break off its first answers about an operation; yields their count."""
+    answers, show = count(1), operations.show
+
+    def show_or_break(caller: Call, operation: Operation) -> Resource:
+        if next(answers) <= most:
+            raise RuntimeError("after it was queued")
+        return show(caller, operation)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(operations, "show", show_or_break)
+        yield answers
+
+
 @pytest.fixture
 def wire(me: Terminal, served: str) -> Iterator[Wire]:
     wire = Wire(int(served.rpartition(":")[2]))
@@ -509,21 +539,39 @@ class TestFollowing:
         command.communicate(timeout=SECONDS)
         assert command.returncode == 1
 
-    @pytest.mark.usefixtures("app")
-    def test_a_post_is_never_repeated(
+    def test_an_operation_is_asked_for_again_and_made_once(
+        self, me: Terminal, store: Store, app: App, pool: ThreadPoolExecutor
+    ) -> None:
+        with answers_that_break(1):
+            deploying = pool.submit(me.run, "deploy --app web --docker-image nginx")
+            work(store, app, ["one"])
+            done = deploying.result()
+        assert (done.returncode, done.stdout) == (0, "one\n")
+        assert store.operations.count(app.id) == 1
+
+    def test_one_whose_answers_never_come_is_made_once_too(
+        self, me: Terminal, store: Store, app: App
+    ) -> None:
+        with answers_that_break(99) as answers:
+            said = me.refuses("deploy --app web --docker-image nginx")
+        assert "Something went wrong here" in said
+        assert next(answers) > 3
+        assert store.operations.count(app.id) == 1
+
+    @pytest.mark.usefixtures("environment")
+    def test_no_other_post_is_repeated(
         self, me: Terminal, store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        queued: list[int] = []
-        submit = store.operations.submit
+        created: list[int] = []
+        create = store.apps.create
 
-        def submit_and_break(request: OperationRequest, changes: Changes) -> object:
-            queued.append(submit(request, changes).id)
-            raise RuntimeError("after it was queued")
+        def create_and_break(environment: Environment, handle: str, *, actor: Actor) -> App:
+            created.append(create(environment, handle, actor=actor).id)
+            raise RuntimeError("after it was created")
 
-        monkeypatch.setattr(store.operations, "submit", submit_and_break)
-        said = me.refuses("deploy --app web --docker-image nginx")
-        assert "Something went wrong here" in said
-        assert queued == [1]
+        monkeypatch.setattr(store.apps, "create", create_and_break)
+        assert "Something went wrong here" in me.refuses("apps:create other --environment prod")
+        assert len(created) == 1
 
     def test_ctrl_c_says_how_to_go_on(self, me: Terminal, store: Store, app: App) -> None:
         command = me.start("deploy --app web --docker-image nginx")

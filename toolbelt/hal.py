@@ -18,5 +18,13 @@ def link(resource: Body, relation: str) -> str:
 
 def create_in(server: Server, resource: Body, relation: str, body: Body) -> Body:
     """Create something in a collection that a resource links to (API.md); raises as ``server``."""
-    collection = server.get(link(resource, relation), per_page=1)
-    return server.post(link(collection, "self"), body)
+    return server.post(_target(server, resource, relation), body)
+
+
+def create_operation(server: Server, resource: Body, body: Body) -> Body:
+    """Like ``create_in`` the resource's operations, safely: no lost answer makes a second one."""
+    return server.post_once(_target(server, resource, "operations"), body)
+
+
+def _target(server: Server, resource: Body, relation: str) -> str:
+    return link(server.get(link(resource, relation), per_page=1), "self")

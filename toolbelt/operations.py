@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from toolbelt.errors import Refused, ToolbeltError, Unreachable
 from toolbelt.following import follow
-from toolbelt.hal import Body, create_in
+from toolbelt.hal import Body, create_operation
 from toolbelt.screen import TerminalOrFile, warn
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def start_operation(server: Server, resource: Body, body: Body) -> Body:
     """Queue an operation on an app, a service or an endpoint; raises ``ToolbeltError``."""
     try:
-        return create_in(server, resource, "operations", body)
+        return create_operation(server, resource, body)
     except Unreachable as error:
         raise Unreachable(
             f"{error}\nThe {body['type']} may be queued all the same: look before you try again"

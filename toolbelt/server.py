@@ -6,6 +6,7 @@ The one module that imports httpx, which takes longer than all else: commands im
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
@@ -67,6 +68,11 @@ class Server:
         """Create something; asked once, so that nothing is created twice."""
         return _json(self._once("POST", address, body=body))
 
+    def post_once(self, address: str, body: Body) -> Body:
+        """Create an operation; asked again like ``get``, under a key that lets it be made once."""
+        key = {"Idempotency-Key": uuid.uuid4().hex}
+        return _json(self._patiently("POST", address, body=body, headers=key))
+
     def delete(self, address: str) -> Body:
         """Remove something, once: a second try could not tell that the first one did it."""
         return _json(self._once("DELETE", address))
@@ -104,13 +110,14 @@ class Server:
         *,
         query: Mapping[str, str | int | None] | None = None,
         body: Body | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         for tried in range(1, _TRIES):
             try:
-                return self._once(method, address, query=query, body=body)
+                return self._once(method, address, query=query, body=body, headers=headers)
             except (Unreachable, Unavailable):
                 time.sleep(_PAUSE_SECONDS * tried)
-        return self._once(method, address, query=query, body=body)
+        return self._once(method, address, query=query, body=body, headers=headers)
 
     def _once(
         self,
@@ -119,11 +126,12 @@ class Server:
         *,
         query: Mapping[str, str | int | None] | None = None,
         body: Body | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         given = {name: value for name, value in (query or {}).items() if value is not None}
         with self._telling():
             answer = self._client.request(
-                method, self._url(address), params=given or None, json=body
+                method, self._url(address), params=given or None, json=body, headers=headers
             )
         return _accepted(answer)
 

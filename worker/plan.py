@@ -21,6 +21,7 @@ from worker.runtime import (
     LABEL_SERVICE,
     LABEL_STOP_SECONDS,
     LABEL_VISIT,
+    LABEL_VISITED_APP,
     ContainerSpec,
     Image,
 )
@@ -133,6 +134,10 @@ class Placement:
         """Return the labels of every container made by one operation under one lease."""
         return {**self.labels(), LABEL_OPERATION: str(operation_id), LABEL_FENCE: fence}
 
+    def visits(self) -> dict[str, str]:
+        """Return the labels of all containers of terminals of the app."""
+        return {LABEL_VISIT: self.installation, LABEL_VISITED_APP: str(self.app.id)}
+
     def readable(self) -> dict[str, str]:
         """Return the label for people: ``docker ps`` shows it, nothing depends on it."""
         return {LABEL_NAME: self.app.name}
@@ -214,18 +219,20 @@ class Placement:
         configuration: Mapping[str, str],
         command: str,
         *,
+        visit: str,
         terminal: bool,
     ) -> ContainerSpec:
-        """Return the container of an execute: a shell runs the command, whatever the ENTRYPOINT.
+        """Return a container of an execute: a shell runs the command, whatever the ENTRYPOINT.
 
-        It is no release's: nothing that looks after releases knows its labels.
+        It is no release's: nothing that looks after releases knows its labels. ``visit`` tells it
+        from others of the same operation.
         """
         return ContainerSpec(
-            name=f"enclave.app{self.app.id}.execute.op{operation_id}.{self.installation}",
+            name=f"enclave.app{self.app.id}.execute.op{operation_id}.{visit}.{self.installation}",
             image_id=release.image_id,
             labels={
                 **self.readable(),
-                LABEL_VISIT: self.installation,
+                **self.visits(),
                 LABEL_OPERATION: str(operation_id),
             },
             entrypoint=("/bin/sh",),

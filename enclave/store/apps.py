@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+from enclave.activity import LOCAL, Actor
 from enclave.app import App, AppSecrets, AppState, AppStatus, ServiceSettings
 from enclave.clock import now_iso
 from enclave.codec import decode, encode
@@ -11,26 +14,33 @@ from enclave.people import Environment
 from enclave.release import Release
 from enclave.sealing import Sealer
 from enclave.store import keys
+from enclave.store.activity import Activities
+from enclave.store.app_index import AppIndex
 from enclave.store.database import Database, unavailable_when_lost
 
 
 class Apps:
     """What exists, and what is live of it. Only a finished operation writes an app's state."""
 
-    def __init__(self, database: Database, sealer: Sealer) -> None:
-        self._database = database
+    def __init__(self, database: Database, sealer: Sealer, activities: Activities) -> None:
+        self._database, self._activities = database, activities
         self._redis = database.redis
         self._sealer = sealer
+        self.index = AppIndex(database)
 
-    def create_environment(self, handle: str) -> Environment:
+    def create_environment(self, handle: str, *, actor: Actor = LOCAL) -> Environment:
         """Create an environment. Raises ``InvalidHandle`` or ``Conflict``."""
         check_handle(handle)
         environment = Environment(self._database.next_id("environment"), handle, now_iso())
-        with unavailable_when_lost():
-            self._redis.set(keys.environment(environment.id), encode(environment))
-            if not self._database.claim(keys.ENVIRONMENTS_BY_HANDLE, handle, environment.id):
-                self._redis.delete(keys.environment(environment.id))
-                raise Conflict(f"an environment {handle} exists already")
+        made = self._activities.make(
+            self._activities.entry(
+                actor, "environment.create", handle, environment_id=environment.id
+            ),
+            [("SET", keys.environment(environment.id), encode(environment))],
+            claim=(keys.ENVIRONMENTS_BY_HANDLE, handle, environment.id),
+        )
+        if not made:
+            raise Conflict(f"an environment {handle} exists already")
         return environment
 
     def environment(self, environment_id: int) -> Environment:
@@ -49,21 +59,24 @@ class Apps:
             raise NotFound(f"there is no environment {handle}")
         return self.environment(int(environment_id))
 
-    def create(self, environment: Environment, handle: str) -> App:
+    def create(self, environment: Environment, handle: str, *, actor: Actor = LOCAL) -> App:
         """Create an app, pending. Raises ``InvalidHandle`` or ``Conflict``."""
         check_handle(handle)
         app_id = self._database.next_id("app")
-        record = {
-            "handle": handle,
-            "environment_id": str(environment.id),
-            "environment": environment.handle,
-            "created_at": now_iso(),
-        }
-        with unavailable_when_lost():
-            self._redis.hset(keys.app(app_id), mapping=record)
-            if not self._database.claim(keys.environment_apps(environment.id), handle, app_id):
-                self._redis.delete(keys.app(app_id))
-                raise Conflict(f"an app {handle} exists already in {environment.handle}")
+        record: list[str | int] = [
+            *("handle", handle, "created_at", now_iso()),
+            *("environment_id", environment.id, "environment", environment.handle),
+        ]
+        made = self._activities.make(
+            self._activities.entry(actor, "app.create", handle, app_id=app_id),
+            [
+                ("HSET", keys.app(app_id), *record),
+                ("ZADD", keys.environment_handles(environment.id), 0, handle),
+            ],
+            claim=(keys.environment_apps(environment.id), handle, app_id),
+        )
+        if not made:
+            raise Conflict(f"an app {handle} exists already in {environment.handle}")
         return self.app(app_id)
 
     def app(self, app_id: int) -> App:
@@ -72,16 +85,17 @@ class Apps:
             fields = self._redis.hgetall(keys.app(app_id))
         if not fields:
             raise NotFound("there is no such app")
-        return App(
-            id=app_id,
-            environment_id=int(fields["environment_id"]),
-            environment=fields["environment"],
-            handle=fields["handle"],
-            created_at=fields["created_at"],
-            status=AppStatus(fields.get("status", AppStatus.PENDING)),
-            deploy_branch=fields.get("deploy_branch", "master"),
-            state=decode(AppState, fields["state"]) if "state" in fields else AppState(),
-        )
+        return _app(app_id, fields)
+
+    def rename(self, app: App, handle: str, *, actor: Actor = LOCAL) -> App:
+        """Give the app another handle, and with it another git remote; its containers keep theirs.
+
+        Raises ``InvalidHandle``, ``Conflict``, or ``NotFound`` once it is deprovisioned.
+        """
+        check_handle(handle)
+        entry = self._activities.entry(actor, "app.rename", handle, app_id=app.id)
+        self.index.rename(app.environment_id, app.id, handle, entry)
+        return self.app(app.id)
 
     def app_by_handle(self, environment: str, handle: str) -> App:
         """Return the app ``ENVIRONMENT/HANDLE``; raises ``NotFound``."""
@@ -93,11 +107,21 @@ class Apps:
             raise NotFound(f"there is no app {environment}/{handle}")
         return self.app(int(app_id))
 
-    def apps_in(self, environment_id: int) -> list[App]:
-        """Return the apps of an environment, by handle."""
-        with unavailable_when_lost():
-            ids = self._redis.hgetall(keys.environment_apps(environment_id))
-        return [self.app(int(ids[handle])) for handle in sorted(ids)]
+    def page(
+        self, environment_ids: Sequence[int], *, skip: int, size: int
+    ) -> tuple[list[App], int]:
+        """Return one page of the apps of these environments, and how many there are of all."""
+        ids, total = self.index.page(environment_ids, skip=skip, size=size)
+        return self.apps(ids), total
+
+    def apps(self, ids: Sequence[int]) -> list[App]:
+        """Return the apps of these ids, in their order; one that is no app is left out."""
+        with unavailable_when_lost(), self._redis.pipeline(transaction=False) as pipe:
+            for app_id in ids:
+                pipe.hgetall(keys.app(app_id))
+            records: list[dict[str, str]] = pipe.execute() if ids else []
+        found = zip(ids, records, strict=True)
+        return [_app(app_id, fields) for app_id, fields in found if fields]
 
     def provisioned(self) -> set[int]:
         """Return the ids of all apps that an operation has succeeded for, with three requests.
@@ -140,11 +164,18 @@ class Apps:
         return {name: decode(ServiceSettings, record) for name, record in records.items()}
 
     def set_service_settings(
-        self, app_id: int, process_type: str, settings: ServiceSettings
+        self,
+        app_id: int,
+        process_type: str,
+        settings: ServiceSettings,
+        *,
+        actor: Actor = LOCAL,
     ) -> None:
         """Store what is set for a process type; it counts from its next containers on."""
-        with unavailable_when_lost():
-            self._redis.hset(keys.service_settings(app_id), process_type, encode(settings))
+        self._activities.make(
+            self._activities.entry(actor, "service.configure", process_type, app_id=app_id),
+            [("HSET", keys.service_settings(app_id), process_type, encode(settings))],
+        )
 
     def releases(self, app_id: int) -> list[Release]:
         """Return the app's releases, newest first."""
@@ -174,3 +205,16 @@ class Apps:
         with unavailable_when_lost():
             records = self._redis.hmget(keys.releases(app_id), numbers)
         return [decode(Release, record) for record in records if record is not None]
+
+
+def _app(app_id: int, fields: Mapping[str, str]) -> App:
+    return App(
+        id=app_id,
+        environment_id=int(fields["environment_id"]),
+        environment=fields["environment"],
+        handle=fields["handle"],
+        created_at=fields["created_at"],
+        status=AppStatus(fields.get("status", AppStatus.PENDING)),
+        deploy_branch=fields.get("deploy_branch", "master"),
+        state=decode(AppState, fields["state"]) if "state" in fields else AppState(),
+    )

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from enclave.activity import LOCAL, Actor
 from enclave.certificate import Certificate, KeyPair, now, read_certificate, record_of
 from enclave.clock import now_iso
 from enclave.codec import decode, encode
 from enclave.errors import NotFound
 from enclave.sealing import Sealer
 from enclave.store import keys
+from enclave.store.activity import Activities, Entry
 from enclave.store.database import Database, unavailable_when_lost
 
 
 class Certificates:
     """What may be known of them, and (sealed) their chains and keys."""
 
-    def __init__(self, database: Database, sealer: Sealer) -> None:
+    def __init__(self, database: Database, sealer: Sealer, activities: Activities) -> None:
         self._database, self._sealer = database, sealer
+        self._activities = activities
         self._redis = database.redis
 
-    def add(self, environment_id: int, chain: str, key: str) -> Certificate:
+    def add(
+        self, environment_id: int, chain: str, key: str, *, actor: Actor = LOCAL
+    ) -> Certificate:
         """Keep a certificate (PEM) of an environment. Raises ``InvalidCertificate``."""
         pair = KeyPair(chain, key)
         read = read_certificate(pair, moment=now())
@@ -32,12 +37,14 @@ class Certificates:
             created_at=now_iso(),
         )
         sealed = self._sealer.seal(encode(pair))
-        with unavailable_when_lost():
-            self._redis.hset(
-                keys.certificate(certificate_id),
-                mapping={"record": encode(record), "sealed": sealed},
-            )
-            self._redis.sadd(keys.environment_certificates(environment_id), certificate_id)
+        fields = ["record", encode(record), "sealed", sealed]
+        self._activities.make(
+            self._entry(actor, "certificate.create", record),
+            [
+                ("HSET", keys.certificate(certificate_id), *fields),
+                ("SADD", keys.environment_certificates(environment_id), certificate_id),
+            ],
+        )
         return record
 
     def certificate(self, certificate_id: int) -> Certificate:
@@ -58,12 +65,18 @@ class Certificates:
                 found.append(self.certificate(each))
         return found
 
-    def remove(self, certificate: Certificate) -> None:
+    def remove(self, certificate: Certificate, *, actor: Actor = LOCAL) -> None:
         """Forget a certificate. The caller has seen to it that no route names it."""
-        with unavailable_when_lost():
-            index = keys.environment_certificates(certificate.environment_id)
-            self._redis.srem(index, certificate.id)
-            self._redis.delete(keys.certificate(certificate.id))
+        index = keys.environment_certificates(certificate.environment_id)
+        self._activities.take_away(
+            self._entry(actor, "certificate.remove", certificate),
+            [("SREM", index, certificate.id), ("DEL", keys.certificate(certificate.id))],
+        )
+
+    def _entry(self, actor: Actor, action: str, certificate: Certificate) -> Entry:
+        about = f"{certificate.id} {certificate.common_name}"
+        environment_id = certificate.environment_id or None  # the installation's own have none
+        return self._activities.entry(actor, action, about, environment_id=environment_id)
 
     def _field(self, certificate_id: int, field: str) -> str:
         with unavailable_when_lost():

@@ -35,9 +35,23 @@ _ATTEMPTS = (
 
 _UNNAMED = None  # else redis-py reads its own package's metadata at each connection (2 ms)
 
-_TAKES_IN = frozenset({"accept_push", "create_webhook", "submit"})
+_TAKES_IN = frozenset({"accept_push", "create_webhook", "submit", "make"})
 _READS = frozenset({"view"})
-_ALONE = frozenset({"create_webhook", "hold_image", "remove_key", "stop_listening"})
+_ALONE = frozenset(
+    {
+        *("count_failure", "create_webhook", "hold_image", "index_apps", "make", "member"),
+        *("postpone", "rename_app", "stop_listening", "take_away"),
+    }
+)
+_RECORDS = frozenset(
+    {
+        *("accept_push", "cancel", "make", "member"),
+        *("rename_app", "submit", "take_away"),
+        *("create_webhook", "change_webhook", "remove_webhook"),
+    }
+)
+_TEXTS = {"make": "change", "take_away": "change"}
+"""Scripts that differ in nothing but whether a full Redis refuses them."""
 _OF_A_WEBHOOK = frozenset(
     {"change_webhook", "remove_webhook", "settle_delivery", "take_delivery", "wake_webhook"}
 )
@@ -151,8 +165,10 @@ def _source(script: str) -> str:
     folder = files("enclave.store") / "scripts"
     flags = "" if script in _TAKES_IN else " flags=allow-oom"
     flags += ",no-writes" if script in _READS else ""
-    before = ("commands", "webhook" if script in _OF_A_WEBHOOK else "prelude")
-    parts = (script,) if script in _ALONE else (*before, script)
+    shared = "webhook" if script in _OF_A_WEBHOOK else "prelude"
+    parts = [] if script in _ALONE else ["commands", shared]
+    parts += ["activity"] if script in _RECORDS else []
+    parts += [_TEXTS.get(script, script)]
     texts = [(folder / f"{name}.lua").read_text("utf-8") for name in parts]
     return "\n".join([f"#!lua{flags}", *texts])
 

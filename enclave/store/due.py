@@ -34,9 +34,7 @@ class Due:
 
     def postpone(self, number: int) -> None:
         """Look at it ten seconds later: its wake-up is there, all workers are busy."""
-        later = self._now() + _POSTPONED_MS
-        with unavailable_when_lost():
-            self._redis.zadd(self._key, {str(number): later}, xx=True, gt=True)
+        self._database.run("postpone", [self._key], [self._now() + _POSTPONED_MS, number])
 
     def next_in(self) -> float | None:
         """Return the seconds until the first entry is due, None when there is none."""

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from enclave.activity import LOCAL, Actor
 from enclave.clock import now_iso
 from enclave.codec import decode, encode
 from enclave.endpoint import Endpoint, EndpointStatus, check_endpoint
 from enclave.errors import Conflict, NotFound
 from enclave.store import keys
+from enclave.store.activity import Activities
 from enclave.store.database import Database, unavailable_when_lost
 
 
 class Endpoints:
     """Every endpoint has a name of its own, from when it is asked for until it is deprovisioned."""
 
-    def __init__(self, database: Database, installation_domain: str) -> None:
-        self._database = database
+    def __init__(
+        self, database: Database, activities: Activities, installation_domain: str
+    ) -> None:
+        self._database, self._activities = database, activities
         self._redis = database.redis
         self._domain = installation_domain
 
@@ -30,6 +34,7 @@ class Endpoints:
         port: int | None = None,
         ip_whitelist: tuple[str, ...] = (),
         certificate_id: int | None = None,
+        actor: Actor = LOCAL,
     ) -> Endpoint:
         """Create a pending endpoint; raises ``InvalidEndpoint``, ``Conflict`` if the name is taken.
 
@@ -53,16 +58,20 @@ class Endpoints:
         reserved = not default and (host == self._domain or host.endswith(f".{self._domain}"))
         if reserved:
             raise Conflict(f"{host} is below this installation's own domain: use --default-domain")
-        record = {"endpoint": encode(endpoint), "status": EndpointStatus.PENDING.value}
-        with unavailable_when_lost():
-            self._redis.hset(keys.endpoint(endpoint.id), mapping=record)
-            if not self._database.claim(keys.ENDPOINT_HOSTS, host, endpoint.id):
-                self._redis.delete(keys.endpoint(endpoint.id))
-                raise Conflict(f"an endpoint {host} exists already")
-            self._redis.sadd(keys.app_endpoints(app_id), str(endpoint.id))
+        record = ["endpoint", encode(endpoint), "status", EndpointStatus.PENDING.value]
+        made = self._activities.make(
+            self._activities.entry(actor, "endpoint.create", host, app_id=app_id),
+            [
+                ("HSET", keys.endpoint(endpoint.id), *record),
+                ("SADD", keys.app_endpoints(app_id), endpoint.id),
+            ],
+            claim=(keys.ENDPOINT_HOSTS, host, endpoint.id),
+        )
+        if not made:
+            raise Conflict(f"an endpoint {host} exists already")
         return endpoint
 
-    def wish(self, endpoint: Endpoint) -> Endpoint:
+    def wish(self, endpoint: Endpoint, *, actor: Actor = LOCAL) -> Endpoint:
         """Keep what an endpoint shall be: its next provisioning makes it so.
 
         Its name stays. Raises as ``create`` does for what cannot be.
@@ -74,8 +83,11 @@ class Endpoints:
             ip_whitelist=endpoint.ip_whitelist,
         )
         wished = replace(endpoint, ip_whitelist=networks)
-        with unavailable_when_lost():
-            self._redis.hset(keys.endpoint(endpoint.id), "endpoint", encode(wished))
+        host = wished.host(self._domain)
+        self._activities.make(
+            self._activities.entry(actor, "endpoint.change", host, app_id=endpoint.app_id),
+            [("HSET", keys.endpoint(endpoint.id), "endpoint", encode(wished))],
+        )
         return wished
 
     def endpoint(self, endpoint_id: int) -> tuple[Endpoint, EndpointStatus]:

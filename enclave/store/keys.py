@@ -7,6 +7,7 @@ _ROOT = "enclave"
 USERS_BY_EMAIL = f"{_ROOT}:users:by-email"  # hash: email -> user id
 KEYS_BY_FINGERPRINT = f"{_ROOT}:keys:by-fingerprint"  # hash: fingerprint -> key id
 ENVIRONMENTS_BY_HANDLE = f"{_ROOT}:environments:by-handle"  # hash: handle -> environment id
+ACTIVITY = f"{_ROOT}:activity"  # stream: what was changed, by whom
 INSTALLATION = f"{_ROOT}:installation"  # string: this installation's name on its engines
 DUE = f"{_ROOT}:due"
 """Sorted set: app id -> time (ms) when someone must have looked at its queue. Also the channel on
@@ -36,7 +37,7 @@ channel on which receivers hear that one comes earlier."""
 
 def counter(kind: str) -> str:
     """String: the last id given to a user, key, environment, app, service, operation, certificate,
-    webhook or delivery; the last revision of the routes."""
+    member, webhook or delivery; the last revision of the routes."""
     return f"{_ROOT}:last:{kind}"
 
 
@@ -51,7 +52,7 @@ def user_keys(user_id: int) -> str:
 
 
 def user_environments(user_id: int) -> str:
-    """Hash: environment id -> role."""
+    """Hash: environment id -> role, as older versions kept memberships; taken over, then gone."""
     return f"{_ROOT}:user:{user_id}:environments"
 
 
@@ -60,9 +61,19 @@ def ssh_key(key_id: int) -> str:
     return f"{_ROOT}:key:{key_id}"
 
 
+def user_tokens(user_id: int) -> str:
+    """Sorted set: token id -> when it expires (s); also of some that have expired."""
+    return f"{_ROOT}:user:{user_id}:tokens"
+
+
 def token(token_id: str) -> str:
-    """String that expires with the token: its user id."""
-    return f"{_ROOT}:token:{token_id}"
+    """String that expires with the token: record (JSON)."""
+    return f"{_ROOT}:access-token:{token_id}"
+
+
+def token_use(token_id: str) -> str:
+    """String that expires with the token: when it was last used (s)."""
+    return f"{_ROOT}:access-token:{token_id}:used"
 
 
 def login_failures(email: str) -> str:
@@ -80,9 +91,29 @@ def environment_prefix() -> str:
     return environment(0)[:-1]
 
 
+def environment_activity(environment_id: int) -> str:
+    """Stream: what was changed in the environment, its apps included, by whom."""
+    return f"{environment(environment_id)}:activity"
+
+
+def environment_members(environment_id: int) -> str:
+    """Hash: email -> member (JSON)."""
+    return f"{environment(environment_id)}:members"
+
+
+def environment_keys(environment_id: int) -> str:
+    """Set of the ids of the environment's deploy keys."""
+    return f"{environment(environment_id)}:keys"
+
+
 def environment_apps(environment_id: int) -> str:
     """Hash: handle -> app id."""
     return f"{_ROOT}:environment:{environment_id}:apps"
+
+
+def environment_handles(environment_id: int) -> str:
+    """Sorted set: the handles of the environment's apps, all of score 0: in order."""
+    return f"{_ROOT}:environment:{environment_id}:handles"
 
 
 def environment_certificates(environment_id: int) -> str:
@@ -96,8 +127,14 @@ def certificate(certificate_id: int) -> str:
 
 
 def app(app_id: int) -> str:
-    """Hash: handle, environment_id, created_at, deploy_branch, status, state, sealed secrets."""
+    """Hash: handle, environment_id, created_at, deploy_branch, status, state, sealed secrets,
+    last_deploy (operation id)."""
     return f"{_ROOT}:app:{app_id}"
+
+
+def app_activity(app_id: int) -> str:
+    """Stream: what was changed of the app, by whom."""
+    return f"{_ROOT}:app:{app_id}:activity"
 
 
 def refs(app_id: int) -> str:
@@ -220,6 +257,11 @@ def operation_control(operation_id: int) -> str:
     return f"{_ROOT}:operation:{operation_id}:control"
 
 
+def change(change_id: str) -> str:
+    """String that expires: whether a change of records was made, so that asking again is safe."""
+    return f"{_ROOT}:change:{change_id}"
+
+
 def push(push_id: str) -> str:
     """String that expires: the outcome of a push's transaction, so that asking again is safe."""
     return f"{_ROOT}:push:{push_id}"
@@ -263,6 +305,11 @@ def delivery(delivery_id: int) -> str:
 def delivery_prefix() -> str:
     """What stands before a delivery's id in its key."""
     return f"{_ROOT}:delivery:"
+
+
+def idempotency(user_id: int, key_digest: str) -> str:
+    """String that expires: what the user asked with that key, and the operation made (JSON)."""
+    return f"{_ROOT}:user:{user_id}:idempotency:{key_digest}"
 
 
 def repack_asked(app_id: int) -> str:

@@ -5,15 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
+from enclave.activity import LOCAL, Actor
 from enclave.changes import Changes
 from enclave.clock import now_iso, seconds_since
 from enclave.codec import decode, encode
-from enclave.errors import NotFound
-from enclave.operation import Operation, OperationRequest, OperationStatus, RefUpdate
+from enclave.errors import IdempotencyKeyReused, NotFound
+from enclave.idempotency import KEPT_SECONDS, IdempotencyKey
+from enclave.operation import (
+    Operation,
+    OperationRequest,
+    OperationStatus,
+    OperationType,
+    RefUpdate,
+)
 from enclave.people import User
 from enclave.sealing import Sealer
 from enclave.store import keys
+from enclave.store.activity import Activities, Entry
 from enclave.store.database import (
     BLOCK_SECONDS,
     Database,
@@ -25,7 +35,7 @@ from enclave.store.deliveries import Announcement, Deliveries
 from enclave.store.wakeups import Wakeups
 
 _CONTROL_SECONDS = 60
-_WEBHOOK_WORDS = 8  # their place in cancel.lua's ARGV
+_WEBHOOK_WORDS = 9  # their place in cancel.lua's ARGV
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +66,11 @@ class Operations:
         sealer: Sealer,
         wakeups: Wakeups,
         deliveries: Deliveries,
+        activities: Activities,
         *,
         logs_kept: int,
     ) -> None:
-        self._database = database
+        self._database, self._activities = database, activities
         self._redis = database.redis
         self._sealer = sealer
         self._wakeups = wakeups
@@ -78,34 +89,74 @@ class Operations:
             fields += ["sealed", self._sealer.seal(encode(changes))]
         return fields
 
-    def submit(self, request: OperationRequest, changes: Changes) -> Operation:
-        """Queue an operation that reserves no ref; returns it. Raises ``StoreUnavailable``."""
+    def submit(
+        self,
+        request: OperationRequest,
+        changes: Changes,
+        once: IdempotencyKey | None = None,
+        *,
+        actor: Actor = LOCAL,
+    ) -> Operation:
+        """Queue an operation that reserves no ref; returns it. Raises ``StoreUnavailable``.
+
+        ``once``: of all requests with this key, the first makes an operation and the others get it.
+        Raises ``IdempotencyKeyReused``.
+        """
+        return self._take_in(request, self.fields(request, changes), once, actor, how="queue")
+
+    def made_with(self, once: IdempotencyKey) -> int | None:
+        """Return the operation that was made with this key, None for a new one.
+
+        Raises ``IdempotencyKeyReused``.
+        """
+        with unavailable_when_lost():
+            known = self._redis.get(_idempotency(once))
+        return _made(once, known) if known else None
+
+    def record(
+        self,
+        request: OperationRequest,
+        changes: Changes,
+        once: IdempotencyKey | None = None,
+        *,
+        actor: Actor = LOCAL,
+    ) -> Operation:
+        """Store an operation that is in no queue: it has succeeded, and begins when visited.
+
+        One that only looks at containers is in no list, and forgotten after a day. ``once`` and
+        what is raised: as ``submit``.
+        """
+        ended = ["status", OperationStatus.SUCCEEDED.value, "ended_at", now_iso()]
+        fields = [*self.fields(request, changes), *ended]  # of a field given twice, the last counts
+        how = "forget" if request.type is OperationType.LOGS else "record"
+        return self._take_in(request, fields, once, actor, how=how)
+
+    def _take_in(
+        self,
+        request: OperationRequest,
+        fields: list[str],
+        once: IdempotencyKey | None,
+        actor: Actor,
+        *,
+        how: str,
+    ) -> Operation:
         operation_id = self._database.next_id("operation")
-        self._database.run(
+        entry = self._entry(actor, request.type, operation_id, request.app_id)
+        asked = json.dumps({"operation": operation_id, "asked": once.asked if once else ""})
+        answer = self._database.run(
             "submit",
-            [*app_keys(request.app_id), keys.operation(operation_id)],
             [
-                request.app_id,
-                operation_id,
-                json.dumps(self.fields(request, changes)),
+                *app_keys(request.app_id),
+                keys.operation(operation_id),
+                *([_idempotency(once)] if once else []),
+            ],
+            [
+                *(request.app_id, operation_id, json.dumps(fields), asked, KEPT_SECONDS),
+                *(how, json.dumps(entry)),
                 *self._wakeups.words(request.app_id),
             ],
         )
-        return self.operation(operation_id)
-
-    def record(self, request: OperationRequest, changes: Changes) -> Operation:
-        """Store an operation that is in no queue: it has succeeded, and begins when visited.
-
-        Raises ``StoreUnavailable``.
-        """
-        operation_id = self._database.next_id("operation")
-        ended = ["status", OperationStatus.SUCCEEDED.value, "ended_at", now_iso()]
-        fields = [*self.fields(request, changes), *ended]  # of a field given twice, the last counts
-        with unavailable_when_lost(), self._redis.pipeline(transaction=True) as recording:
-            recording.hset(keys.operation(operation_id), items=fields)
-            recording.zadd(keys.app_operations(request.app_id), {str(operation_id): operation_id})
-            recording.execute()
-        return self.operation(operation_id)
+        return self.operation(_made(once, str(answer)) if once else operation_id)
 
     def operation(self, operation_id: int) -> Operation:
         """Return an operation; raises ``NotFound``."""
@@ -125,6 +176,12 @@ class Operations:
         with unavailable_when_lost():
             ids = self._redis.zrevrange(keys.app_operations(app_id), skip, skip + newest - 1)
         return [self.operation(int(operation_id)) for operation_id in ids]
+
+    def last_deploy(self, app_id: int) -> Operation | None:
+        """Return the app's newest deploy, by push or by command, however long ago it was asked."""
+        with unavailable_when_lost():
+            operation_id = self._redis.hget(keys.app(app_id), "last_deploy")
+        return self.operation(int(operation_id)) if operation_id else None
 
     def changes(self, operation_id: int) -> Changes:
         """Return what an operation changes while it is queued, runs or is visited; else nothing."""
@@ -165,12 +222,16 @@ class Operations:
             for operation_id, fields in zip(ids, records, strict=True)
         ]
 
+    def _entry(self, actor: Actor, what: str, operation_id: int, app_id: int) -> Entry:
+        return self._activities.entry(actor, f"operation.{what}", operation_id, app_id=app_id)
+
     def _changes(self, sealed: str | None) -> Changes:
         return decode(Changes, self._sealer.open(sealed)) if sealed else Changes()
 
-    def cancel(self, operation: Operation, *, by: User) -> str:
+    def cancel(self, operation: Operation, *, by: User, actor: Actor = LOCAL) -> str:
         """Cancel it; returns ``cancelled`` (it waited), ``cancelling`` (it runs) or ``ended``."""
         app_id, operation_id = operation.request.app_id, operation.id
+        entry = self._entry(actor, "cancel", operation_id, app_id)
         script_keys = [
             *app_keys(app_id),
             keys.operation(operation_id),
@@ -179,7 +240,7 @@ class Operations:
         ]
         arguments: list[Word] = [
             *(app_id, operation_id, now_iso(), f"Cancelled by {by.email}."),
-            *(keys.operation_prefix(), self._logs_kept),
+            *(keys.operation_prefix(), self._logs_kept, json.dumps(entry)),
         ]
 
         def end(webhooks: Announcement) -> object:
@@ -201,6 +262,20 @@ class Operations:
         """Have ``wait_for_control`` return at once, for a worker that has ended the operation."""
         control = keys.operation_control(operation_id)
         self._database.run("stop_listening", [control], [_CONTROL_SECONDS])
+
+
+def _idempotency(once: IdempotencyKey) -> str:
+    return keys.idempotency(once.user_id, sha256(once.text.encode()).hexdigest())
+
+
+def _made(once: IdempotencyKey, known: str) -> int:
+    record = json.loads(known)
+    if record["asked"] != once.asked:
+        raise IdempotencyKeyReused(
+            f"The Idempotency-Key {once.text} belongs to another request, which made operation "
+            f"{record['operation']}: take a new key for each thing that you ask."
+        )
+    return int(record["operation"])
 
 
 def ref_records(updates: Sequence[RefUpdate]) -> list[dict[str, str]]:

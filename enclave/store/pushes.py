@@ -6,11 +6,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from enclave.activity import LOCAL, Actor
 from enclave.codec import decode
 from enclave.errors import PushRefused, StoreRefused
 from enclave.operation import OperationRequest, RefUpdate
 from enclave.pushed_config import PushedConfig
 from enclave.store import keys
+from enclave.store.activity import Activities
 from enclave.store.database import Database, app_keys, unavailable_when_lost
 from enclave.store.operations import Operations, ref_records
 from enclave.store.wakeups import Wakeups
@@ -54,6 +56,7 @@ class PushRequest:
     operation: OperationRequest | None = None
     deploy_ref: str = ""
     seen: str = ""
+    actor: Actor = LOCAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +74,14 @@ class PushOutcome:
 class Pushes:
     """Refs live in Redis, so that they commit together with what they set off (DESIGN 3.5)."""
 
-    def __init__(self, database: Database, operations: Operations, wakeups: Wakeups) -> None:
-        self._database, self._wakeups = database, wakeups
+    def __init__(
+        self,
+        database: Database,
+        operations: Operations,
+        wakeups: Wakeups,
+        activities: Activities,
+    ) -> None:
+        self._database, self._wakeups, self._activities = database, wakeups, activities
         self._redis = database.redis
         self._operations = operations
 
@@ -127,6 +136,7 @@ class Pushes:
             "seen": push.seen,
             "fields": fields,
             "expiry": _OUTCOME_SECONDS,
+            "activity": self._activities.entry(push.actor, "push", app_id=push.app_id),
         }
         answer = self._database.run(
             "accept_push",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import uuid
 from contextlib import suppress
 
+from enclave.activity import LOCAL, Actor
 from enclave.clock import now_iso
 from enclave.errors import InvalidWebhook, NotFound
 from enclave.sealing import Sealer
 from enclave.store import keys
+from enclave.store.activity import Activities
 from enclave.store.database import Database, unavailable_when_lost
 from enclave.store.deliveries import KEPT, webhook_keys
 from enclave.webhook import MOST_OF_AN_APP, Webhook
@@ -18,11 +22,11 @@ _PAUSED = "The webhook was made inactive."
 class Webhooks:
     """Each app's, by number. URL and secret are sealed: with some receivers, to know one is all."""
 
-    def __init__(self, database: Database, sealer: Sealer) -> None:
-        self._database, self._sealer = database, sealer
+    def __init__(self, database: Database, sealer: Sealer, activities: Activities) -> None:
+        self._database, self._sealer, self._activities = database, sealer, activities
         self._redis = database.redis
 
-    def create(self, app_id: int, url: str, secret: str) -> Webhook:
+    def create(self, app_id: int, url: str, secret: str, *, actor: Actor = LOCAL) -> Webhook:
         """Keep an active webhook; raises ``InvalidWebhook`` when the app has ten."""
         webhook_id = self._database.next_id("webhook")
         fields = {
@@ -35,7 +39,11 @@ class Webhooks:
         created = self._database.run(
             "create_webhook",
             [keys.webhook(webhook_id), keys.app_webhooks(app_id)],
-            [webhook_id, MOST_OF_AN_APP, *flat],
+            [
+                *(webhook_id, MOST_OF_AN_APP),
+                self._entry(actor, "webhook.create", webhook_id, app_id, url),
+                *flat,
+            ],
         )
         if not created:
             raise InvalidWebhook(f"An app has at most {MOST_OF_AN_APP} webhooks: remove one first.")
@@ -70,7 +78,7 @@ class Webhooks:
                 found.append(self.webhook(each))
         return found
 
-    def change(self, webhook: Webhook) -> Webhook:
+    def change(self, webhook: Webhook, *, actor: Actor = LOCAL) -> Webhook:
         """Make the stored one so; what waits for one that is made inactive has failed.
 
         Raises ``NotFound``.
@@ -85,14 +93,22 @@ class Webhooks:
                 now_iso(),
                 keys.delivery_prefix(),
                 KEPT,
-                _PAUSED,
+                *(_PAUSED, uuid.uuid4().hex),
+                self._entry(actor, "webhook.change", webhook.id, webhook.app_id, webhook.url),
             ],
         )
         if not changed:
             raise NotFound("there is no such webhook")
         return self.webhook(webhook.id)
 
-    def remove(self, webhook: Webhook) -> None:
+    def remove(self, webhook: Webhook, *, actor: Actor = LOCAL) -> None:
         """Forget the webhook, and all that was to be told to it."""
         script_keys = [*webhook_keys(webhook.id), keys.app_webhooks(webhook.app_id)]
-        self._database.run("remove_webhook", script_keys, [webhook.id, keys.delivery_prefix()])
+        entry = self._entry(actor, "webhook.remove", webhook.id, webhook.app_id, webhook.url)
+        arguments = [webhook.id, keys.delivery_prefix(), entry]
+        self._database.run("remove_webhook", script_keys, arguments)
+
+    def _entry(self, actor: Actor, action: str, webhook_id: int, app_id: int, url: str) -> str:
+        """Return what the activity says, as JSON: of the URL, which may be a secret, the host."""
+        about = f"{webhook_id} {url.split('/')[2]}"
+        return json.dumps(self._activities.entry(actor, action, about, app_id=app_id))

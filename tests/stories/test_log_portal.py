@@ -235,6 +235,8 @@ def test_a_terminal_is_one(toolbelt: Toolbelt, live_app: App, installation: Inst
     terminal.type("stty size\n")
     terminal.wait(r"\n33 101\r")
     assert len(terminals(installation)) == 1
+    again = toolbelt.person.run(*toolbelt.ssh(operation, "-T"), stdin="echo another; exit 6\n")
+    assert (again.returncode, again.stdout) == (6, "another\n")
     restarted = live_app.owner.aptible("restart", "--app", live_app.handle)
     assert restarted.returncode == 0  # it blocks nothing, and nothing ends it
     terminal.type("trap 'echo caught' INT; sleep 30\n")

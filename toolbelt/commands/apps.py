@@ -1,4 +1,4 @@
-"""Apps: listed, created, scaled, deprovisioned."""
+"""Apps: listed, created, renamed, scaled, deprovisioned."""
 
 from __future__ import annotations
 
@@ -50,6 +50,20 @@ def create_app(handle: str, environment: str | None) -> None:
 
 
 @click.command()
+@click.argument("old_handle")
+@click.argument("new_handle")
+@environment_option
+def rename(old_handle: str, new_handle: str, environment: str | None) -> None:
+    """Rename an app. Its git remote changes at once, its containers from their restart on."""
+    with open_session() as server:
+        found = find_app(server, Selection(old_handle, environment, remote=None))
+        app = server.put(link(found, "self"), {"handle": new_handle})
+    warn(f"App {old_handle} is {app['handle']} now.")
+    warn("In your clones: git remote set-url aptible, followed by")
+    echo(app["git_repo"])
+
+
+@click.command()
 @app_options
 @click.argument("service")
 @click.option("--container-count", type=int, help="How many containers the service has.")
@@ -79,6 +93,7 @@ def deprovision(selection: Selection) -> int:
 COMMANDS = {
     "apps": apps,
     "apps:create": create_app,
+    "apps:rename": rename,
     "apps:scale": scale,
     "apps:deprovision": deprovision,
 }

@@ -35,13 +35,12 @@ async def _attend(settings: Settings, store: Store) -> None:
     loop.set_default_executor(ThreadPoolExecutor(_THREADS, "attendant"))
     if task := asyncio.current_task():
         loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    sessions = await _sessions(store, settings)
+    line = Line(store, sessions)
     async with asyncio.TaskGroup() as calls:
-        sweeping = None
+        calls.create_task(sessions.abandoned.remove_forever())
         while True:
             try:
-                sessions = await asyncio.to_thread(_sessions, store, settings)
-                line = Line(store, sessions)
-                sweeping = sweeping or calls.create_task(sessions.terminals.sweep_forever())
                 async for address in store.calls.heard():
                     calls.create_task(line.dial(address))
             except StoreUnavailable as error:
@@ -49,6 +48,13 @@ async def _attend(settings: Settings, store: Store) -> None:
                 await asyncio.sleep(_PAUSE_SECONDS)
 
 
-def _sessions(store: Store, settings: Settings) -> Sessions:
-    installation = store.installation()
-    return Sessions(store, open_engine(installation, settings), installation)
+async def _sessions(store: Store, settings: Settings) -> Sessions:
+    """Return what answers, as soon as the store tells whose attendant this is."""
+    while True:
+        try:
+            installation = await asyncio.to_thread(store.installation)
+        except StoreUnavailable as error:
+            logger.warning("%s", error)
+            await asyncio.sleep(_PAUSE_SECONDS)
+        else:
+            return Sessions(store, open_engine(installation, settings), installation)

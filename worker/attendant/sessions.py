@@ -10,6 +10,7 @@ import asyncssh
 from enclave.attending import Execute, FollowContainers, read_request
 from enclave.errors import EnclaveError
 from enclave.store import Store
+from worker.attendant.abandoned_terminals import AbandonedTerminals
 from worker.attendant.container_output import ContainerOutput
 from worker.attendant.terminals import Terminals
 from worker.runtime.docker_engine import DockerEngine
@@ -26,7 +27,8 @@ class Sessions:
 
     def __init__(self, store: Store, runtime: DockerEngine, installation: str) -> None:
         self._output = ContainerOutput(store, runtime, installation)
-        self.terminals = Terminals(store, runtime, installation)
+        self._terminals = Terminals(store, runtime, installation)
+        self.abandoned = AbandonedTerminals(store, runtime, installation, self._terminals)
 
     async def serve(self, process: Process) -> None:
         """Answer one session, until its end or until nobody is there any more."""
@@ -46,7 +48,7 @@ class Sessions:
                     await self._output.send(request, process)
                     process.exit(0)
                 case Execute():
-                    process.exit(await self.terminals.run(request, process))
+                    process.exit(await self._terminals.run(request, process))
         except (ConnectionError, asyncssh.Error):
             return  # the receiver went away
         except EnclaveError as error:

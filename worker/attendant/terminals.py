@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import asyncssh
 
+from enclave.app import App, AppStatus
 from enclave.attending import Execute
-from enclave.errors import EnclaveError, OperationFailed, StoreUnavailable
+from enclave.errors import OperationFailed, StoreUnavailable
 from enclave.store import Store
 from enclave.store.visits import NOTED_SECONDS
 from worker.attendant.visit import Visit
 from worker.live import read_live
 from worker.plan import Placement
-from worker.runtime import LABEL_OPERATION, LABEL_VISIT, ContainerSpec
+from worker.runtime import ContainerSpec
 from worker.runtime.docker_engine import DockerEngine
 
 logger = logging.getLogger(__name__)
 
+MOST_OF_AN_APP = 20
+"""Terminals at a time: each may take as much memory as a service's container."""
+
 _NOTES_AN_EXPIRY = 3
+_NOTING_THREADS = 2  # of their own: an Engine that hangs may hold all others
 
 Process = asyncssh.SSHServerProcess[bytes]
 
@@ -30,22 +38,40 @@ class Terminals:
 
     def __init__(self, store: Store, runtime: DockerEngine, installation: str) -> None:
         self._store, self._runtime, self._installation = store, runtime, installation
+        self._noting = ThreadPoolExecutor(_NOTING_THREADS, "notes of terminals")
+        self._served: Counter[int] = Counter()
+
+    def serves(self, operation_id: int) -> bool:
+        """Whether a terminal of the operation is open here."""
+        return self._served[operation_id] > 0
 
     async def run(self, request: Execute, process: Process) -> int:
         """Return the command's exit status. Cancelled, it removes the container all the same.
 
         Raises ``NotFound``, ``OperationFailed`` and ``StoreUnavailable``.
         """
+        operation_id = request.operation_id
+        app = await asyncio.to_thread(self._app, operation_id)
         terminal = process.term_type is not None
-        spec = await asyncio.to_thread(self._spec, request.operation_id, terminal=terminal)
-        await asyncio.to_thread(self._store.visits.note, request.operation_id)
-        noting = asyncio.create_task(self._note(request.operation_id))
+        spec = await asyncio.to_thread(self._spec, app, operation_id, terminal=terminal)
+        self._served[operation_id] += 1
         try:
-            return await self._run(spec, process)
+            await self._in_a_thread_for_notes(operation_id)
+            visiting = asyncio.create_task(self._visit(spec, process))
+            watching = asyncio.create_task(self._watch(app.id, operation_id))
+            try:
+                await asyncio.wait({visiting, watching}, return_when=asyncio.FIRST_COMPLETED)
+                if not visiting.done():
+                    raise OperationFailed(f"The app {app.name} is deprovisioned.")
+                return visiting.result()
+            finally:
+                for task in (visiting, watching):
+                    task.cancel()
+                await asyncio.gather(visiting, watching, return_exceptions=True)
         finally:
-            noting.cancel()
+            self._served[operation_id] -= 1
 
-    async def _run(self, spec: ContainerSpec, process: Process) -> int:
+    async def _visit(self, spec: ContainerSpec, process: Process) -> int:
         opening = asyncio.ensure_future(asyncio.to_thread(self._runtime.visit, spec))
         try:
             container = await asyncio.shield(opening)
@@ -54,10 +80,12 @@ class Terminals:
             with suppress(OperationFailed):  # then a sweep removes it
                 await asyncio.to_thread((await opening).close)
 
-    def _spec(self, operation_id: int, *, terminal: bool) -> ContainerSpec:
+    def _app(self, operation_id: int) -> App:
         operation = self._store.operations.operation(operation_id)
+        return self._store.apps.app(operation.request.app_id)
+
+    def _spec(self, app: App, operation_id: int, *, terminal: bool) -> ContainerSpec:
         command = self._store.operations.changes(operation_id).command
-        app = self._store.apps.app(operation.request.app_id)
         live = read_live(self._store, app)
         if live.release is None or command is None:
             raise OperationFailed(f"The app {app.name} has no release to run a command in.")
@@ -66,32 +94,30 @@ class Terminals:
                 f"The image of {app.name} is not on the Docker Engine any more: pull it again "
                 f"(aptible rebuild --app {app.handle})."
             )
-        return Placement(self._installation, app).visit_container(
-            operation_id, live.release, live.configuration, command, terminal=terminal
+        placement = Placement(self._installation, app)
+        if len(self._runtime.containers(placement.visits())) >= MOST_OF_AN_APP:
+            raise OperationFailed(
+                f"{MOST_OF_AN_APP} terminals of {app.name} are open already: close one first."
+            )
+        return placement.visit_container(
+            operation_id,
+            live.release,
+            live.configuration,
+            command,
+            visit=secrets.token_hex(3),
+            terminal=terminal,
         )
 
-    async def _note(self, operation_id: int) -> None:
-        """Say again and again that the terminal is open."""
+    async def _watch(self, app_id: int, operation_id: int) -> None:
+        """Say again and again that the terminal is open; return when the app has gone."""
         while True:
             await asyncio.sleep(NOTED_SECONDS / _NOTES_AN_EXPIRY)
             with suppress(StoreUnavailable):
-                await asyncio.to_thread(self._store.visits.note, operation_id)
+                await self._in_a_thread_for_notes(operation_id)
+                app = await asyncio.to_thread(self._store.apps.app, app_id)
+                if app.status is AppStatus.DEPROVISIONED:
+                    return
 
-    async def sweep_forever(self) -> None:
-        """Remove what attendants that were killed have left, now and then."""
-        while True:
-            try:
-                await asyncio.to_thread(self.sweep)
-            except EnclaveError as error:
-                logger.warning("containers of terminals are not looked at: %s", error)
-            await asyncio.sleep(NOTED_SECONDS)
-
-    def sweep(self) -> None:
-        """Remove the containers of terminals that nobody serves.
-
-        Raises ``OperationFailed`` and ``StoreUnavailable``.
-        """
-        for container in self._runtime.visited({LABEL_VISIT: self._installation}):
-            if not self._store.visits.is_open(int(container.labels[LABEL_OPERATION])):
-                logger.warning("removing %s: nobody serves that terminal", container.name)
-                self._runtime.remove(container)
+    async def _in_a_thread_for_notes(self, operation_id: int) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._noting, self._store.visits.note, operation_id)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import struct
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import asyncssh
 
 from enclave.errors import OperationFailed
 from worker.runtime.visited_container import VisitedContainer
+
+logger = logging.getLogger(__name__)
 
 _CHUNK = 32 << 10
 _HEADER = struct.Struct(">B3xI")  # stream number, three zero bytes, length: Engine API, "attach"
@@ -41,7 +46,7 @@ class Visit:
                 await (self._show if self._terminal else self._show_frames)(output)
             finally:
                 typing.cancel()
-                with suppress(asyncio.CancelledError, ConnectionError, OperationFailed):
+                with suppress(asyncio.CancelledError, ConnectionError):
                     await typing
             return await self._status()
         finally:
@@ -72,7 +77,7 @@ class Visit:
                 await self._resize(change.term_size)
                 continue
             except asyncssh.SignalReceived as signal:
-                await asyncio.to_thread(self._container.signal, signal.signal)
+                await self._tell(partial(self._container.signal, signal.signal))
                 continue
             except asyncssh.BreakReceived:
                 continue
@@ -86,7 +91,14 @@ class Visit:
     async def _resize(self, size: tuple[int, int, int, int]) -> None:
         columns, rows = size[:2]
         if self._terminal and columns and rows:
-            await asyncio.to_thread(self._container.resize, columns=columns, rows=rows)
+            await self._tell(partial(self._container.resize, columns=columns, rows=rows))
+
+    async def _tell(self, what: Callable[[], None]) -> None:
+        """Have the Engine do what is no more than a wish: the visit goes on without."""
+        try:
+            await asyncio.to_thread(what)
+        except OperationFailed as error:
+            logger.info("not done to the container of a terminal: %s", error)
 
     async def _status(self) -> int:
         while True:

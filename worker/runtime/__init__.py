@@ -25,6 +25,7 @@ LABEL_SERVICE = "enclave.service"
 LABEL_INDEX = "enclave.index"
 LABEL_VISIT = "enclave.visit"
 """The installation, on the container of somebody's terminal: no release's, so no ``LABEL_APP``."""
+LABEL_VISITED_APP = "enclave.visit.app"
 LABEL_STOP_SECONDS = "enclave.stop_seconds"
 """From SIGTERM to SIGKILL, for services that have a time of their own."""
 

@@ -192,10 +192,6 @@ class DockerEngine:
         """Create a container for somebody to be attached to; ``close`` it to have it removed."""
         return VisitedContainer(self._containers, spec)
 
-    def visited(self, labels: Mapping[str, str]) -> list[Container]:
-        """Return the containers that ``visit`` made with these labels."""
-        return self._containers.labelled(labels)
-
     def tail(self, container: Container, *, lines: int) -> list[str]:
         """See ``Runtime.tail``. A container that is gone has none."""
         return self._containers.tail(container.id, container.name, lines=lines)

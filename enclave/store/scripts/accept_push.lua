@@ -2,7 +2,7 @@
 -- KEYS[14] the push's outcome; KEYS[15] the operation. ARGV: app id, payload (JSON), operation id,
 -- the wake-up's words. payload: atomic, immediate = [update], reserved = [update],
 -- deploy_ref, seen (the deploy ref's reservations that the push was judged against, JSON or ""),
--- fields (of the operation, flat), expiry (s).
+-- fields (of the operation, flat), expiry (s), activity.
 local PUSH, OPERATION = KEYS[14], KEYS[15]
 local app_id, operation = ARGV[1], ARGV[3]
 local payload = cjson.decode(ARGV[2])
@@ -46,6 +46,11 @@ if payload.deploy_ref ~= '' and
 end
 
 local verdicts, all_ok, deploys = {}, true, #payload.reserved > 0
+local moved = {}
+local function move(update)
+  store_ref(update.ref, update.new, update.config)
+  if #moved < 10 then table.insert(moved, update.ref .. ' ' .. update.new:sub(1, 8)) end
+end
 local function judge(updates, deferred)
   for _, update in ipairs(updates) do
     local word = verdict(update, deferred)
@@ -54,7 +59,7 @@ local function judge(updates, deferred)
       all_ok = false
       if deferred then deploys = false end
     elseif not deferred and not payload.atomic then
-      store_ref(update.ref, update.new, update.config)  -- so that the next one sees it
+      move(update)  -- so that the next one sees it
     end
   end
 end
@@ -64,15 +69,15 @@ judge(payload.immediate, false)
 if payload.atomic then
   if not all_ok then deploys = false end
   if all_ok then
-    for _, update in ipairs(payload.immediate) do
-      store_ref(update.ref, update.new, update.config)
-    end
+    for _, update in ipairs(payload.immediate) do move(update) end
   end
 end
 if deploys then
   for _, update in ipairs(payload.reserved) do reserve(update.ref, operation, update.new) end
   queue_operation(app_id, operation, OPERATION, payload.fields, 4)
+  record(payload.activity, 'operation.deploy', operation)
 end
+if #moved > 0 then record(payload.activity, 'push', table.concat(moved, ', ')) end
 
 local outcome = cjson.encode({ verdicts = verdicts, operation = deploys and operation or '' })
 redis.call('SET', PUSH, outcome, 'EX', payload.expiry)

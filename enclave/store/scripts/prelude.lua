@@ -114,7 +114,10 @@ local function forget_app(app_id, payload)
   local environment = redis.call('HGET', APP, 'environment_id')
   local apps = payload.environment .. environment .. ':apps'
   local handle = redis.call('HGET', APP, 'handle')
-  if redis.call('HGET', apps, handle) == app_id then redis.call('HDEL', apps, handle) end
+  if redis.call('HGET', apps, handle) == app_id then
+    redis.call('HDEL', apps, handle)
+    redis.call('ZREM', payload.environment .. environment .. ':handles', handle)
+  end
   redis.call('DEL', REFS, CONFIGS, DIRECTORIES, RELEASES)
   redis.call('SADD', payload.deprovisioned, app_id)
 end
@@ -182,6 +185,11 @@ end
 -- Store an operation at the end of the app's queue; wake a worker if the app was idle. If it was
 -- not, whoever ends the operation ahead wakes one.
 local function queue_operation(app_id, operation, operation_key, fields, first_wake_word)
+  for at = 1, #fields, 2 do
+    if fields[at] == 'request' and cjson.decode(fields[at + 1]).type == 'deploy' then
+      redis.call('HSET', APP, 'last_deploy', operation)
+    end
+  end
   redis.call('HSET', operation_key, unpack(fields))
   redis.call('ZADD', OPERATIONS, operation, operation)
   if redis.call('RPUSH', QUEUE, operation) == 1 then wake(app_id, first_wake_word) end
