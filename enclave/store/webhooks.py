@@ -12,7 +12,7 @@ from enclave.errors import InvalidWebhook, NotFound
 from enclave.sealing import Sealer
 from enclave.store import keys
 from enclave.store.activity import Activities
-from enclave.store.database import Database, unavailable_when_lost
+from enclave.store.database import Database, Word, unavailable_when_lost
 from enclave.store.deliveries import KEPT, webhook_keys
 from enclave.webhook import MOST_OF_AN_APP, Webhook
 
@@ -105,7 +105,7 @@ class Webhooks:
         """Forget the webhook, and all that was to be told to it."""
         script_keys = [*webhook_keys(webhook.id), keys.app_webhooks(webhook.app_id)]
         entry = self._entry(actor, "webhook.remove", webhook.id, webhook.app_id, webhook.url)
-        arguments = [webhook.id, keys.delivery_prefix(), entry]
+        arguments: list[Word] = [webhook.id, keys.delivery_prefix(), entry]
         self._database.run("remove_webhook", script_keys, arguments)
 
     def _entry(self, actor: Actor, action: str, webhook_id: int, app_id: int, url: str) -> str:
