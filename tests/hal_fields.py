@@ -215,7 +215,8 @@ LINKS = {
 SOMETIMES = {
     "app": {"current_configuration"},
     "operation": {"user"},
-    "user": {"ssh_keys"},
+    "user": {"ssh_keys", "tokens"},
+    "ssh_key": {"user", "account"},
     "vhost": {"service", "certificate"},
 }
 """Those that are there while they lead anywhere."""

@@ -34,8 +34,9 @@ class Walk:
                 waiting += self._visit(address)
 
     def of_type(self, type_: str) -> list[Body]:
-        """Return every resource of a type, each once."""
-        return [each for each in self.resources.values() if each.get("_type") == type_]
+        """Return every resource of a type, each once; of one without an address, as embedded."""
+        found = [each for each in self.resources.values() if each.get("_type") == type_]
+        return found or [each for each in self.embedded if each.get("_type") == type_]
 
     def _visit(self, address: str) -> list[str]:
         body = self._get(address)
