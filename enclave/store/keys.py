@@ -29,6 +29,8 @@ ROUTE_REVISIONS = f"{_ROOT}:routes:revisions"
 ROUTE_HOSTS = f"{_ROOT}:routes:hosts"  # hash: host -> endpoint id that has it
 ROUTES_APPLIED = f"{_ROOT}:routes:applied"  # string: the revision HAProxy agrees with
 ROUTES_DRAINING = f"{_ROOT}:routes:draining"  # set of endpoint ids of which something drains
+ROUTES_UNSERVED = f"{_ROOT}:routes:unserved"
+"""Hash: id of a wanted certificate that the router cannot serve -> why."""
 
 
 def counter(kind: str) -> str:
