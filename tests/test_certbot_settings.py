@@ -17,7 +17,7 @@ def told(folder: Path, *lines: str, settings: str = "enclave.env", **inherited: 
         '"${LD_PRELOAD-unset}" "$*"\n'
     )
     command.chmod(0o755)
-    (folder / "enclave.env").write_text("\n".join([f"ENCLAVE={command}", *lines, ""]))
+    (folder / "enclave.env").write_text("\n".join([f'ENCLAVE="{command}"', *lines, ""]))
     return subprocess.run(
         [str(HOOK), str(folder / settings)],
         env={"PATH": os.environ["PATH"], "RENEWED_LINEAGE": "/live/a b", **inherited},
