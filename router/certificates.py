@@ -46,7 +46,8 @@ class CertificateFiles:
         return {each: why for each, why in self._refused.items() if each in wanted}
 
     def drop_others(self, wanted: frozenset[int]) -> None:
-        """Remove the files of certificates that no route names any more."""
+        """Forget certificates that no route names any more, and remove their files."""
+        self._refused, self._servable = self.refused(wanted), self._servable & wanted
         kept = {self._directory / certificate_file(each) for each in wanted}
         for path in (self._directory / CERTIFICATES).glob("*.pem"):
             if path not in kept:

@@ -63,3 +63,16 @@ def test_a_file_that_was_there_before_is_looked_at_too(
     assert files.bring(frozenset({1})) == frozenset()
     assert files.refused(frozenset({1})).keys() == {1}
     assert list((tmp_path / "certificates").iterdir()) == []
+
+
+def test_what_is_wanted_no_more_is_forgotten_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number may come back, for another one: an older copy of the store was put in place."""
+    files = files_in(tmp_path)
+    files.bring(WANTED)
+    files.drop_others(frozenset())
+    assert files.refused(WANTED) == {}
+    assert list((tmp_path / "certificates").iterdir()) == []
+    monkeypatch.setitem(PAIRS, 3, PAIRS[1])
+    assert files.bring(WANTED) == {1, 3}
