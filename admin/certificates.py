@@ -22,11 +22,11 @@ def certificate() -> None:
 def add_certificate(chain: TextIO, key: TextIO) -> None:
     """Serve the certificate in CHAIN with its KEY (PEM), in place of those for the same names.
 
-    Ends when new connections get it. No connection is cut.
+    Ends when new connections get it, no connection is cut; if it fails, the older are served.
     """
     store = running_store()
     given, revision = store.own_certificates.give(chain.read(), key.read())
-    store.routes.wait_applied(revision, _APPLIED_SECONDS)
+    store.own_certificates.settle(given, revision, seconds=_APPLIED_SECONDS)
     names = ", ".join(given.names)
     click.echo(f"Certificate {given.id} serves {names} until {given.not_after}.")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import ssl
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, StrictStr
@@ -11,8 +13,8 @@ from api import shapes
 from api.call import Call, Caller, Paging
 from api.hal import Resource, collected
 from enclave.access import permitted_certificate
-from enclave.certificate import Certificate
-from enclave.errors import InvalidEndpoint, NotFound
+from enclave.certificate import Certificate, ReadCertificate
+from enclave.errors import InvalidCertificate, InvalidEndpoint, NotFound
 from enclave.people import Role
 
 router = APIRouter(tags=["certificates"])
@@ -43,7 +45,11 @@ def create_certificate(account_id: int, body: NewCertificate, caller: Caller) ->
     """Keep a certificate of the environment; its endpoints may use it."""
     caller.environment(account_id, Role.DEPLOY)
     added = caller.store.certificates.add(
-        account_id, body.certificate_body, body.private_key, actor=caller.actor
+        account_id,
+        body.certificate_body,
+        body.private_key,
+        check=_require_servable,
+        actor=caller.actor,
     )
     return _certificate(caller, added)
 
@@ -85,6 +91,22 @@ def domain_of(certificate: Certificate, asked: str | None) -> str:
     if not single:
         raise InvalidEndpoint(f"The certificate is for {names}: say which host by --domain.")
     return single[0]
+
+
+def _require_servable(read: ReadCertificate) -> None:
+    """Raise ``InvalidCertificate`` unless OpenSSL, which HAProxy uses too, would serve it.
+
+    The router looks again; here it is for whoever gives it to hear of it at once. The file that
+    OpenSSL wants is in memory alone: it holds the key.
+    """
+    descriptor = os.memfd_create("certificate")
+    try:
+        os.write(descriptor, read.pair.file())
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(f"/proc/self/fd/{descriptor}")
+    except (ssl.SSLError, ValueError) as error:
+        raise InvalidCertificate(f"OpenSSL does not take it ({error})") from error
+    finally:
+        os.close(descriptor)
 
 
 def _certificate(caller: Call, certificate: Certificate) -> Resource:

@@ -35,6 +35,7 @@ EnclaveError
 │   │   └── CredentialsRefused      the registry did not take this user name and password
 │   ├── CredentialHelperFailed      no credentials came from the helper that the app names
 │   ├── CommandFailed               a before_release command
+│   ├── CertificateNotServed        the router could not use a certificate that is wanted
 │   ├── ContainerDied               a container of the new release did not stay up
 │   ├── StepTimedOut
 │   ├── OperationCancelled
@@ -285,6 +286,10 @@ class CredentialHelperFailed(OperationFailed):
 
 class CommandFailed(OperationFailed):
     """A command of the pushed config exited non-zero."""
+
+
+class CertificateNotServed(OperationFailed):
+    """The router could not use a certificate that is wanted: HAProxy shows another one."""
 
 
 class ContainerDied(OperationFailed):

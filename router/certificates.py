@@ -27,12 +27,13 @@ class CertificateFiles:
     def __init__(self, directory: Path, domain: str, certificates: Certificates) -> None:
         self._directory, self._domain = directory, domain
         self._certificates = certificates
-        self._unfit: set[int] = set()
+        self._servable: set[int] = set()
+        self._refused: dict[int, str] = {}
 
     def bring(self, wanted: frozenset[int]) -> frozenset[int]:
         """Make the files of these certificates and the default one be there.
 
-        Returns those that HAProxy can serve; one that it cannot is named in the log.
+        Returns those that HAProxy can serve; of the others, ``refused`` tells why.
         Raises ``StoreUnavailable``.
         """
         default = self._directory / default_certificate(self._domain)
@@ -40,8 +41,13 @@ class CertificateFiles:
             create_private(default, self_signed(self._domain))
         return frozenset(each for each in sorted(wanted) if self._is_there(each))
 
+    def refused(self, wanted: frozenset[int]) -> dict[int, str]:
+        """Return which of these certificates HAProxy cannot serve, and why."""
+        return {each: why for each, why in self._refused.items() if each in wanted}
+
     def drop_others(self, wanted: frozenset[int]) -> None:
-        """Remove the files of certificates that no route names any more."""
+        """Forget certificates that no route names any more, and remove their files."""
+        self._refused, self._servable = self.refused(wanted), self._servable & wanted
         kept = {self._directory / certificate_file(each) for each in wanted}
         for path in (self._directory / CERTIFICATES).glob("*.pem"):
             if path not in kept:
@@ -49,19 +55,20 @@ class CertificateFiles:
 
     def _is_there(self, certificate_id: int) -> bool:
         path = self._directory / certificate_file(certificate_id)
-        if path.exists():
-            return True
-        if certificate_id in self._unfit:
+        if certificate_id in self._refused:
             return False
+        if certificate_id in self._servable and path.exists():
+            return True
         try:
-            pair = self._certificates.key_pair(certificate_id)
-            create_private(path, f"{pair.chain.strip()}\n{pair.key.strip()}\n".encode())
+            if not path.exists():  # one that is there may be older than the OpenSSL of today
+                create_private(path, self._certificates.key_pair(certificate_id).file())
             _require_servable(path)
         except (NotFound, InvalidCertificate) as error:
             path.unlink(missing_ok=True)
-            self._unfit.add(certificate_id)
+            self._refused[certificate_id] = str(error)
             logger.warning("certificate %d is not served: %s", certificate_id, error)
             return False
+        self._servable.add(certificate_id)
         return True
 
 
@@ -70,7 +77,7 @@ def _require_servable(path: Path) -> None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path)
     except (ssl.SSLError, ValueError) as error:
-        raise InvalidCertificate(f"OpenSSL does not take it: {error}") from error
+        raise InvalidCertificate(f"OpenSSL does not take it ({error})") from error
 
 
 def self_signed(domain: str) -> bytes:

@@ -45,7 +45,8 @@ class Router:
         self._revision = self._applied = 0
         self._pid = 0
         self._has_read = False
-        self._reported: tuple[int, frozenset[int]] | None = None
+        self._unserved: dict[int, str] = {}
+        self._reported: tuple[int, frozenset[int], dict[int, str]] | None = None
 
     @property
     def drains(self) -> bool:
@@ -98,8 +99,11 @@ class Router:
             self._drains.look()
 
     def report(self) -> None:
-        """Tell the workers what has been reached, if that is news. Raises ``StoreUnavailable``."""
-        reached = (self._applied, self._drains.endpoints())
+        """Say what has been reached, and what could not be, if that is news.
+
+        Raises ``StoreUnavailable``.
+        """
+        reached = (self._applied, self._drains.endpoints(), self._unserved)
         if reached != self._reported:
             self._store.routes.report(*reached)
             self._reported = reached
@@ -153,6 +157,7 @@ class Router:
             own=self._own,
             user=self._user,
         )
+        self._unserved = self._certificates.refused(files)
         self._files.write(configuration)
         self._certificates.drop_others(files)
         self._slots = slots

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
@@ -43,7 +43,8 @@ class Issued:
             hosts = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
             builder = builder.add_extension(hosts, critical=False)
         signer = issuer.key if issuer else self.key
-        self.certificate = builder.sign(signer, hashes.SHA256())
+        edwards = isinstance(signer, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey)
+        self.certificate = builder.sign(signer, None if edwards else hashes.SHA256())
 
     @property
     def pem(self) -> str:
@@ -58,6 +59,13 @@ class Issued:
         return self.key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
         ).decode()
+
+
+def issued_by(key: CertificateIssuerPrivateKeyTypes, *names: str) -> tuple[str, str]:
+    """Return chain and key (PEM) for names, signed by an authority with that key."""
+    authority = Issued("Authority", key=key, authority=True)
+    issued = Issued(*names, issuer=authority)
+    return issued.pem + authority.pem, issued.key_pem()
 
 
 def given_certificate(*names: str) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from enclave.errors import OperationFailed
+from enclave.errors import CertificateNotServed, OperationFailed
 from enclave.route import Route
 from enclave.store.leases import Lease
 
@@ -16,6 +16,7 @@ class RoutesDouble:
         self.wanted: dict[int, Route] = {}
         self.told: list[tuple[str, int, object]] = []
         self.away = False
+        self.unserved: set[int] = set()
         self._watch = watch
         self._revision = 0
 
@@ -35,6 +36,10 @@ class RoutesDouble:
     def wait_applied(self, revision: int, *, seconds: float) -> None:
         if self.away:
             raise OperationFailed("The router does not follow.")
+
+    def require_served(self, certificate_id: int) -> None:
+        if certificate_id in self.unserved:
+            raise CertificateNotServed(f"Certificate {certificate_id} cannot be served.")
 
     def wait_drained(self, endpoint_id: int, *, seconds: float) -> None:
         self.told.append(("drained", endpoint_id, self._watch()))

@@ -1,5 +1,6 @@
 """Certificates as clients give them, and the endpoints that have them (API.md, vhosts)."""
 
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,27 @@ def test_what_is_none_is_refused_without_telling_it(world: ApiApp, field: str) -
     path = f"/accounts/{world.environment.id}/certificates"
     answer = world.admin.post(path, json=body)
     assert (answer.status_code, "hunter2" in answer.text) == (422, False)
+    assert world.admin.get(path).json()["total_count"] == 0
+
+
+def test_what_openssl_refuses_is_refused_at_once(
+    world: ApiApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rules may be stricter than ours: the machine's own policy counts."""
+    context = ssl.SSLContext
+
+    def stricter(protocol: int) -> ssl.SSLContext:
+        made = context(protocol)
+        made.set_ciphers("DEFAULT@SECLEVEL=4")  # 192 bits: not P-256
+        return made
+
+    chain, key = given_certificate("www.example.com")
+    path = f"/accounts/{world.environment.id}/certificates"
+    with monkeypatch.context() as patch:
+        patch.setattr("api.certificates.ssl.SSLContext", stricter)
+        answer = world.admin.post(path, json={"certificate_body": chain, "private_key": key})
+    assert answer.status_code == 422
+    assert "OpenSSL does not take it" in answer.json()["message"]
     assert world.admin.get(path).json()["total_count"] == 0
 
 

@@ -1,11 +1,14 @@
 """Which certificates are kept: what is refused here would stop HAProxy, or a browser."""
 
+import os
+import ssl
+import subprocess
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from certificates import Issued, chained_certificate, given_certificate
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from certificates import Issued, chained_certificate, given_certificate, issued_by
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 
 from enclave.certificate import KeyPair
 from enclave.errors import InvalidCertificate, NotFound
@@ -66,6 +69,16 @@ def expired_chain() -> tuple[str, str]:
     return leaf.pem + old.pem, leaf.key_pem()
 
 
+def for_pss_alone() -> tuple[str, str]:
+    """As the program makes it: the library writes no such key."""
+    words = "req -x509 -newkey RSA-PSS -pkeyopt rsa_keygen_bits:2048 -nodes -subj /CN=a -keyout -"
+    made = subprocess.run(
+        ["openssl", *words.split()], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    at = made.index("-----BEGIN CERTIFICATE")
+    return made[at:], made[:at]
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -80,11 +93,25 @@ def expired_chain() -> tuple[str, str]:
         (out_of_order, "the chain is out of order: 'www.example.com' is not signed by 'Root'"),
         (lambda: issued(key=rsa.generate_private_key(65537, 1024)), "RSA of 2048 bits or more"),
         (lambda: issued(key=ec.generate_private_key(ec.SECP256K1())), "EC on P-256"),
+        (
+            lambda: issued_by(rsa.generate_private_key(65537, 1024), "a.example.com"),
+            "the key of 'Authority' is too weak",
+        ),
+        (
+            lambda: issued_by(ec.generate_private_key(ec.SECP192R1()), "a.example.com"),
+            "the key of 'Authority' is too weak",
+        ),
+        (
+            lambda: issued_by(dsa.generate_private_key(2048), "a.example.com"),
+            "the key of 'Authority' is too weak",
+        ),
+        (for_pss_alone, "for RSA-PSS alone"),
         (lambda: (issued()[0] * 200, issued()[1]), "larger than"),
     ],
     ids=[
         *("empty", "no-pem", "no-key", "another-key", "password", "expired", "future"),
-        *("expired-chain", "order", "short", "curve", "large"),
+        *("expired-chain", "order", "short", "curve", "short-authority", "authority-curve"),
+        *("dsa-authority", "pss", "large"),
     ],
 )
 def test_what_cannot_be_served_is_refused(
@@ -95,5 +122,60 @@ def test_what_cannot_be_served_is_refused(
     assert store.certificates.of_environment(3) == []
 
 
-def test_an_rsa_key_of_2048_bits_is_taken(store: Store) -> None:
-    store.certificates.add(3, *issued(key=rsa.generate_private_key(65537, 2048)))
+STRANGER = Issued("stranger.example.com")
+BROKEN = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+WEAK = Issued("weak", key=rsa.generate_private_key(65537, 1024)).pem
+
+
+@pytest.mark.parametrize(
+    ("before", "between", "after"),
+    [
+        (STRANGER.key_pem(), "", ""),
+        ("", "", BROKEN),
+        ("", "", STRANGER.pem),
+        ("", "", WEAK),
+        ("", "\0", ""),
+        ("Bag Attributes\n", "Key Attributes: <No Attributes>\n", "\n\n"),
+    ],
+    ids=["foreign-key", "broken", "second", "weak-second", "nul", "remarks"],
+)
+def test_what_else_a_file_holds_is_not_kept(
+    store: Store, before: str, between: str, after: str
+) -> None:
+    chain, key, _ = chained_certificate("www.example.com")
+    added = store.certificates.add(3, before + chain, between + key + after)
+    kept = store.certificates.key_pair(added.id)
+    assert kept == KeyPair(chain, key)
+    assert openssl_takes(kept)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: issued(key=rsa.generate_private_key(65537, 2048)),
+        lambda: issued(key=ec.generate_private_key(ec.SECP384R1())),
+        lambda: issued(key=ec.generate_private_key(ec.SECP521R1())),
+        lambda: issued_by(rsa.generate_private_key(65537, 2048), "a.example.com"),
+        lambda: issued_by(ec.generate_private_key(ec.SECP224R1()), "a.example.com"),
+        lambda: issued_by(ec.generate_private_key(ec.BrainpoolP256R1()), "a.example.com"),
+        lambda: issued_by(ed25519.Ed25519PrivateKey.generate(), "a.example.com"),
+        lambda: issued_by(ed448.Ed448PrivateKey.generate(), "a.example.com"),
+    ],
+    ids=[
+        *("rsa", "p384", "p521", "by-rsa", "by-p224", "by-brainpool", "by-ed25519", "by-ed448"),
+    ],
+)
+def test_what_is_taken_openssl_takes_too(store: Store, make: Callable[[], tuple[str, str]]) -> None:
+    added = store.certificates.add(3, *make())
+    assert openssl_takes(store.certificates.key_pair(added.id))
+
+
+def openssl_takes(pair: KeyPair) -> bool:
+    """Whether OpenSSL, which HAProxy uses, would serve it; raises its own words if not."""
+    descriptor = os.memfd_create("certificate")
+    try:
+        os.write(descriptor, pair.file())
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
+    return True

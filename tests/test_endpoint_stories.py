@@ -138,6 +138,18 @@ class TestProvisioning:
         )
         assert routed.running() == ["web of 1", "worker of 1"]
 
+    def test_a_certificate_that_the_router_cannot_serve_changes_nothing(
+        self, routed: Platform
+    ) -> None:
+        (endpoint,) = routed.state.endpoints
+        before = routed.routes.wanted[endpoint.id]
+        routed.routes.unserved = {5}
+        wanted = replace(endpoint, certificate_id=5)
+        operation = routed.ask(OperationType.PROVISION, endpoint=wanted)
+        assert "Certificate 5 cannot be served" in failed(routed, operation)[-2]
+        assert routed.state.endpoints == (endpoint,)
+        assert routed.routes.wanted[endpoint.id] == before
+
     def test_another_port_that_nobody_answers_on_changes_nothing(self, routed: Platform) -> None:
         (endpoint,) = routed.state.endpoints
         before = routed.routes.wanted[endpoint.id]

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from held_app import HeldApp
 
-from enclave.errors import Conflict, LeaseLost, StepTimedOut
+from enclave.errors import CertificateNotServed, Conflict, LeaseLost, StepTimedOut
 from enclave.route import Route, Target
 from enclave.store import Store, keys
 
@@ -132,18 +132,26 @@ class TestWaiting:
     def test_until_it_is_applied(self, store: Store) -> None:
         with pytest.raises(StepTimedOut, match="Is `enclave router` running"):
             store.routes.wait_applied(2, 0.05)
-        timer = threading.Timer(0.1, lambda: store.routes.report(2, frozenset()))
+        timer = threading.Timer(0.1, lambda: store.routes.report(2, frozenset(), {}))
         timer.start()
         store.routes.wait_applied(2, 10)
         store.routes.wait_applied(1, 0)
         timer.join()
 
+    def test_what_could_not_be_served_is_told_until_it_can(self, store: Store) -> None:
+        store.routes.report(1, frozenset(), {5: "it is gone"})
+        store.routes.require_served(6)
+        with pytest.raises(CertificateNotServed, match="Certificate 5 cannot be served: it is"):
+            store.routes.require_served(5)
+        store.routes.report(2, frozenset(), {})
+        store.routes.require_served(5)
+
     def test_until_it_is_drained(self, store: Store) -> None:
-        store.routes.report(1, frozenset({4, 5}))
+        store.routes.report(1, frozenset({4, 5}), {})
         store.routes.wait_drained(6, 0)
         with pytest.raises(StepTimedOut, match=r"were not over within 0\.05 s"):
             store.routes.wait_drained(4, 0.05)
-        timer = threading.Timer(0.1, lambda: store.routes.report(1, frozenset({5})))
+        timer = threading.Timer(0.1, lambda: store.routes.report(1, frozenset({5}), {}))
         timer.start()
         store.routes.wait_drained(4, 10)
         timer.join()

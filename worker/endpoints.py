@@ -67,6 +67,7 @@ class Provision(_EndpointStory):
             self._answering(release, containers, port)
         with work.log.step(f"Sending requests for {self._host} to {endpoint.process_type}"):
             work.routing.serve([endpoint], release, containers)
+            work.routing.require_certificate(endpoint)
         work.points.check()
         return self._ending(
             f"Endpoint provisioned: {self._host}",

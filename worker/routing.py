@@ -70,6 +70,14 @@ class Routing:
         revision = self.store.routes.remove(self.lease, endpoint_id)
         self.store.routes.wait_applied(revision, seconds=_APPLIED_SECONDS)
 
+    def require_certificate(self, endpoint: Endpoint) -> None:
+        """Raise ``OperationFailed`` if the endpoint, now served, is so without its certificate.
+
+        Whoever gives one asks. A deploy does not: it would fail for what it does not change.
+        """
+        if endpoint.certificate_id is not None:
+            self.store.routes.require_served(endpoint.certificate_id)
+
     def drained(self, endpoints: Iterable[Endpoint]) -> None:
         """Return when no request of these endpoints is under way to a container they left."""
         seconds = self.settings.drain_seconds + _SLACK_SECONDS

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
 from enclave.activity import LOCAL, Actor
-from enclave.certificate import Certificate, KeyPair, now, read_certificate, record_of
+from enclave.certificate import (
+    Certificate,
+    KeyPair,
+    ReadCertificate,
+    now,
+    read_certificate,
+    record_of,
+)
 from enclave.clock import now_iso
 from enclave.codec import decode, encode
 from enclave.errors import NotFound
@@ -24,19 +32,29 @@ class Certificates:
         self._redis = database.redis
 
     def add(
-        self, environment_id: int, chain: str, key: str, *, actor: Actor = LOCAL
+        self,
+        environment_id: int,
+        chain: str,
+        key: str,
+        *,
+        check: Callable[[ReadCertificate], None] | None = None,
+        actor: Actor = LOCAL,
     ) -> Certificate:
-        """Keep a certificate (PEM) of an environment. Raises ``InvalidCertificate``."""
-        pair = KeyPair(chain, key)
-        read = read_certificate(pair, moment=now())
+        """Keep a certificate (PEM) of an environment, written anew. Raises ``InvalidCertificate``.
+
+        So may ``check``, which sees it before anything is kept.
+        """
+        read = read_certificate(KeyPair(chain, key), moment=now())
+        if check is not None:
+            check(read)
         certificate_id = self._database.next_id("certificate")
         record = record_of(
-            read,
+            read.certificate,
             certificate_id=certificate_id,
             environment_id=environment_id,
             created_at=now_iso(),
         )
-        sealed = self._sealer.seal(encode(pair))
+        sealed = self._sealer.seal(encode(read.pair))
         fields = ["record", encode(record), "sealed", sealed]
         self._activities.make(
             self._entry(actor, "certificate.create", record),

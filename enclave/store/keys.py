@@ -33,6 +33,8 @@ ROUTES_DRAINING = f"{_ROOT}:routes:draining"  # set of endpoint ids of which som
 WEBHOOKS_DUE = f"{_ROOT}:webhooks:due"
 """Sorted set: webhook id -> time (ms) when someone must have looked at its deliveries. Also the
 channel on which receivers hear that one comes earlier."""
+ROUTES_UNSERVED = f"{_ROOT}:routes:unserved"
+"""Hash: id of a wanted certificate that the router cannot serve -> why."""
 
 
 def counter(kind: str) -> str:

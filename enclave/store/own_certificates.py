@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from enclave.certificate import Certificate
-from enclave.errors import InvalidCertificate, InvalidRoute, NotFound
+from enclave.certificate import Certificate, ReadCertificate
+from enclave.errors import InvalidCertificate, InvalidRoute, NotFound, OperationFailed
 from enclave.route import require_host
 from enclave.store.certificates import Certificates
 from enclave.store.routes import Routes
@@ -18,22 +18,32 @@ class OwnCertificates:
         self._certificates, self._routes = certificates, routes
 
     def give(self, chain: str, key: str) -> tuple[Certificate, int]:
-        """Keep a certificate (PEM) in place of those for the same names.
+        """Keep a certificate (PEM) beside those for the same names: ``settle`` says which stay.
 
-        Returns it, and the revision of the routes to wait for. Raises ``InvalidCertificate``.
+        Returns it, and the revision of the routes to settle. Raises ``InvalidCertificate``.
         """
-        given = self._certificates.add(INSTALLATION, chain, key)
+        given = self._certificates.add(INSTALLATION, chain, key, check=_require_hosts)
+        return given, self._routes.announce()
+
+    def settle(self, given: Certificate, revision: int, *, seconds: float) -> None:
+        """Return when it is served, and forget the older ones for the same names.
+
+        If it is not served within ``seconds``, it is forgotten itself, and they are served on.
+        Raises ``CertificateNotServed`` or ``StepTimedOut`` then.
+        """
         try:
-            _require_hosts(given)
-        except InvalidCertificate:
-            self._certificates.remove(given)
+            self._routes.wait_applied(revision, seconds)
+            self._routes.require_served(given.id)
+        except OperationFailed:
+            self._announce_without([given])
             raise
-        replaced = [
-            each
-            for each in self.all()
-            if each.id < given.id and set(each.names) == set(given.names)
-        ]
-        return given, self._announce_without(replaced)
+        self._announce_without(
+            [
+                each
+                for each in self.all()
+                if each.id < given.id and set(each.names) == set(given.names)
+            ]
+        )
 
     def remove(self, certificate_id: int) -> int:
         """Forget a certificate; return the revision to wait for. Raises ``NotFound``."""
@@ -52,7 +62,7 @@ class OwnCertificates:
         return self._routes.announce()
 
 
-def _require_hosts(certificate: Certificate) -> None:
+def _require_hosts(certificate: ReadCertificate) -> None:
     """Raise ``InvalidCertificate`` unless it is for hosts: they become words of a file."""
     try:
         for name in certificate.names:

@@ -7,14 +7,14 @@ undone: whoever recovers its app wants the right routes again, which costs nothi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from redis.client import PubSub
 
 from enclave.codec import decode, encode
-from enclave.errors import Conflict, StepTimedOut
+from enclave.errors import CertificateNotServed, Conflict, StepTimedOut
 from enclave.route import Route
 from enclave.store import keys
 from enclave.store.database import Database, app_keys, unavailable_when_lost
@@ -126,12 +126,18 @@ class Routes:
             channel.get_message(timeout=10.0)  # the subscription's own confirmation
             yield Announcements(channel)
 
-    def report(self, revision: int, draining: frozenset[int]) -> None:
-        """Record what HAProxy agrees with, and of which endpoints connections still drain."""
+    def report(self, revision: int, draining: frozenset[int], unserved: Mapping[int, str]) -> None:
+        """Record what HAProxy agrees with, and of which endpoints connections still drain.
+
+        ``unserved``: the wanted certificates that HAProxy cannot serve -> why.
+        """
         with unavailable_when_lost(), self._redis.pipeline(transaction=True) as writing:
             writing.delete(keys.ROUTES_DRAINING)
             if draining:
                 writing.sadd(keys.ROUTES_DRAINING, *draining)
+            writing.delete(keys.ROUTES_UNSERVED)
+            if unserved:
+                writing.hset(keys.ROUTES_UNSERVED, mapping={str(k): v for k, v in unserved.items()})
             writing.set(keys.ROUTES_APPLIED, revision)
             writing.execute()
 
@@ -149,6 +155,19 @@ class Routes:
         """Return when new requests go where ``revision`` says. Raises ``StepTimedOut``."""
         if not _poll(lambda: self.applied() >= revision, seconds):
             raise StepTimedOut(_NOT_APPLIED.format(seconds=seconds))
+
+    def require_served(self, certificate_id: int) -> None:
+        """Raise ``CertificateNotServed`` if the router cannot serve the certificate.
+
+        To be called after ``wait_applied``, with the revision that wants it.
+        """
+        with unavailable_when_lost():
+            why = self._redis.hget(keys.ROUTES_UNSERVED, str(certificate_id))
+        if why is not None:
+            raise CertificateNotServed(
+                f"Certificate {certificate_id} cannot be served: {why}. Nothing has changed: "
+                "give another one."
+            )
 
     def wait_drained(self, endpoint_id: int, seconds: float) -> None:
         """Return when no request is left at addresses the endpoint no longer has.

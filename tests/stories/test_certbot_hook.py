@@ -9,16 +9,27 @@ from pathlib import Path
 import pytest
 from certificates import Issued, names_of, served_certificate
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from held_app import HeldApp
 
 from enclave.store import Store
 from testbed.backend import Backend, is_whole
 from testbed.load import Clients, Load
+from testbed.processes import wait_until
 from testbed.routing import Routing
 
 HOOK = Path(__file__).parents[2] / "deploy" / "certbot-hook"
 HOST = "www.example.com"
 ALL = "*.localhost"
+STRICT = """\
+openssl_conf = all
+[all]
+ssl_conf = ssl
+[ssl]
+system_default = strict
+[strict]
+CipherString = DEFAULT@SECLEVEL=3
+"""
 
 
 @dataclass(frozen=True)
@@ -28,11 +39,13 @@ class Certbot:
     directory: Path
     environment: dict[str, str]
 
-    def renew(self, *names: str, broken: bool = False) -> tuple[bytes, str]:
+    def renew(
+        self, *names: str, broken: bool = False, issued: Issued | None = None
+    ) -> tuple[bytes, str]:
         """Return the new certificate (DER) and what the hook said; raises when it failed."""
         lineage = self.directory / "live" / names[0].removeprefix("*.")
         lineage.mkdir(parents=True, exist_ok=True)
-        issued = Issued(*names)
+        issued = issued or Issued(*names)
         (lineage / "fullchain.pem").write_text(issued.pem)
         key = Issued(*names) if broken else issued
         (lineage / "privkey.pem").write_text(key.key_pem())
@@ -56,9 +69,17 @@ class Certbot:
 
 
 @pytest.fixture
-def routing(redis_url: str, store: Store, tmp_path: Path) -> Iterator[Routing]:
+def routing(
+    request: pytest.FixtureRequest, redis_url: str, store: Store, tmp_path: Path
+) -> Iterator[Routing]:
+    """With the parameter ``strict``, on a machine whose OpenSSL asks for 128 bits."""
     assert store  # which makes the keys
-    with Routing(redis_url, (tmp_path / "secret.keys").read_text().strip()) as routing:
+    settings = {}
+    if getattr(request, "param", "") == "strict":
+        settings["OPENSSL_CONF"] = str(tmp_path / "openssl.cnf")
+        (tmp_path / "openssl.cnf").write_text(STRICT)
+    keys = (tmp_path / "secret.keys").read_text().strip()
+    with Routing(redis_url, keys, settings=settings) as routing:
         yield routing
 
 
@@ -93,8 +114,26 @@ def test_what_is_renewed_is_served_and_no_request_fails(
 
     # What was replaced is gone: sealed in the store, and as a file.
     assert [each.id for each in store.own_certificates.all()] == [3, 2]
-    files = sorted(path.name for path in (routing.directory / "haproxy/certificates").iterdir())
-    assert files == ["2.pem", "3.pem"]
+    directory = routing.directory / "haproxy" / "certificates"
+    wait_until(
+        lambda: sorted(path.name for path in directory.iterdir()) == ["2.pem", "3.pem"],
+        seconds=20,
+        what="the file of what was replaced is still there",
+    )
+
+
+@pytest.mark.parametrize("routing", ["strict"], indirect=True)
+def test_what_the_router_cannot_serve_replaces_nothing(routing: Routing, certbot: Certbot) -> None:
+    """Our rules take it; the OpenSSL of the machine with HAProxy does not."""
+    good, _ = certbot.renew(HOST)
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        certbot.renew(HOST, issued=Issued(HOST, key=rsa.generate_private_key(65537, 2048)))
+    assert "Certificate 2 cannot be served: OpenSSL does not take it" in failed.value.stderr
+    assert served_certificate(routing.https_port, HOST) == good
+    listed = certbot.enclave("list").splitlines()
+    assert [line.split("\t")[0] for line in listed] == ["1"]
+    newer, _ = certbot.renew(HOST)
+    assert served_certificate(routing.https_port, HOST) == newer
 
 
 def test_what_cannot_be_served_replaces_nothing(routing: Routing, certbot: Certbot) -> None:
