@@ -39,7 +39,7 @@ _TAKES_IN = frozenset({"accept_push", "submit", "make"})
 _READS = frozenset({"view"})
 _OF_NO_APP = frozenset(
     {
-        *("count_failure", "hold_image", "index_apps", "make", "member"),
+        *("count_failure", "follow", "hold_image", "index_apps", "make", "member"),
         *("postpone", "rename_app", "stop_listening", "take_away"),
     }
 )

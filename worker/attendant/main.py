@@ -9,7 +9,7 @@ import asyncio
 import logging
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import aclosing, suppress
 
 from enclave.errors import StoreUnavailable
 from enclave.settings import Settings
@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 _PAUSE_SECONDS = 1.0
 _THREADS = 64  # each look at the Engine holds one while it lasts
+_SESSIONS = 250  # at a time; who calls for more is for another attendant, or told that none comes
 
 
 def run_attendant(settings: Settings) -> None:
@@ -35,6 +36,7 @@ async def _attend(settings: Settings, store: Store) -> None:
     loop.set_default_executor(ThreadPoolExecutor(_THREADS, "attendant"))
     if task := asyncio.current_task():
         loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    places = asyncio.Semaphore(_SESSIONS)
     async with asyncio.TaskGroup() as calls:
         sweeping = None
         while True:
@@ -42,11 +44,29 @@ async def _attend(settings: Settings, store: Store) -> None:
                 sessions = await asyncio.to_thread(_sessions, store, settings)
                 line = Line(store, sessions)
                 sweeping = sweeping or calls.create_task(sessions.terminals.sweep_forever())
-                async for address in store.calls.heard():
-                    calls.create_task(line.dial(address))
+                await _answer(store, line, calls, places)
             except StoreUnavailable as error:
                 logger.warning("%s", error)
                 await asyncio.sleep(_PAUSE_SECONDS)
+
+
+async def _answer(
+    store: Store, line: Line, calls: asyncio.TaskGroup, places: asyncio.Semaphore
+) -> None:
+    """Go wherever a receiver calls; no call is taken while all places are.
+
+    Raises ``StoreUnavailable``; sessions go on.
+    """
+    async with aclosing(store.calls.heard()) as heard:
+        while True:
+            await places.acquire()
+            try:
+                address = await anext(heard)
+            except BaseException:
+                places.release()
+                raise
+            session = calls.create_task(line.dial(address))
+            session.add_done_callback(lambda _: places.release())
 
 
 def _sessions(store: Store, settings: Settings) -> Sessions:
