@@ -262,8 +262,8 @@ class OperationRun:
         """
         try:
             app = self._placement.app
-            retire(self._unguarded, self._routing, app, self._old.serving)
-            take_away(self._unguarded, self._routing, app, self._old.stopped)
+            old = self._old
+            retire(self._unguarded, self._routing, app, old.serving, old.stopped)
             if self._old:
                 self._store.leases.tidied(self._lease)
         except (OperationFailed, StoreUnavailable) as error:

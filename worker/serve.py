@@ -70,17 +70,23 @@ def serve_only(
     return mended
 
 
-def retire(runtime: Runtime, routing: Routing, app: App, containers: Sequence[Container]) -> None:
-    """Drain, stop and remove containers that requests have been sent to (SPEC 6.3).
+def retire(
+    runtime: Runtime,
+    routing: Routing,
+    app: App,
+    serving: Sequence[Container],
+    stopped: Sequence[Container] = (),
+) -> None:
+    """Drain and stop containers that requests have been sent to (SPEC 6.3), and remove these and
+    what is stopped.
 
     Raises ``OperationFailed`` or ``StoreUnavailable``.
     """
-    if not containers:
-        return
-    reached("drain")
-    routing.drained(app.state.endpoints)
-    stop_all(runtime, containers, seconds=routing.settings.stop_seconds)
-    take_away(runtime, routing, app, containers)
+    if serving:
+        reached("drain")
+        routing.drained(app.state.endpoints)
+        stop_all(runtime, serving, seconds=routing.settings.stop_seconds)
+    take_away(runtime, routing, app, [*serving, *stopped])
 
 
 def take_away(

@@ -44,29 +44,28 @@ async def _attend(settings: Settings, store: Store) -> None:
                 sessions = await asyncio.to_thread(_sessions, store, settings)
                 line = Line(store, sessions)
                 sweeping = sweeping or calls.create_task(sessions.terminals.sweep_forever())
-                await _answer(store, line, calls, places)
+                await answer_calls(store, line, calls, places)
             except StoreUnavailable as error:
                 logger.warning("%s", error)
                 await asyncio.sleep(_PAUSE_SECONDS)
 
 
-async def _answer(
-    store: Store, line: Line, calls: asyncio.TaskGroup, places: asyncio.Semaphore
+async def answer_calls(
+    store: Store, line: Line, sessions: asyncio.TaskGroup, places: asyncio.Semaphore
 ) -> None:
     """Go wherever a receiver calls; no call is taken while all places are.
 
-    Raises ``StoreUnavailable``; sessions go on.
+    Ends by ``StoreUnavailable`` alone; sessions go on.
     """
     async with aclosing(store.calls.heard()) as heard:
-        while True:
-            await places.acquire()
-            try:
-                address = await anext(heard)
-            except BaseException:
-                places.release()
-                raise
-            session = calls.create_task(line.dial(address))
-            session.add_done_callback(lambda _: places.release())
+        await places.acquire()
+        try:
+            async for address in heard:
+                session = sessions.create_task(line.dial(address))
+                session.add_done_callback(lambda _: places.release())
+                await places.acquire()
+        finally:
+            places.release()
 
 
 def _sessions(store: Store, settings: Settings) -> Sessions:
