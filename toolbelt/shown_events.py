@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 
 from toolbelt.hal import Body
@@ -19,17 +18,16 @@ class ShownEvents:
         self._uncovered: Counter[str] = Counter()  # by the last position
         self._to_come: Counter[str] = Counter()  # again
 
-    def is_new(self, event: Body) -> bool:
-        """Take note of an event; return whether it is to be shown."""
+    def is_new(self, event: Body, line: str) -> bool:
+        """Take note of an event, which came as this line; return whether it is to be shown."""
         if not self._once or self._once not in event:
             return True
-        known = json.dumps(event, sort_keys=True)
-        self._uncovered[known] += 1
-        if known not in self._to_come:
+        self._uncovered[line] += 1
+        if line not in self._to_come:
             return True
-        self._to_come[known] -= 1
-        if not self._to_come[known]:
-            del self._to_come[known]
+        self._to_come[line] -= 1
+        if not self._to_come[line]:
+            del self._to_come[line]
         return False
 
     def covered(self) -> None:

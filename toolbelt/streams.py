@@ -48,7 +48,7 @@ def events(
                     if position in event:
                         asked["after"] = str(event[position])
                         shown.covered()
-                    if "keepalive" not in event and shown.is_new(event):
+                    if "keepalive" not in event and shown.is_new(event, line):
                         yield event
             problem = "it ended too early"
         except (Unreachable, Unavailable) as error:
