@@ -109,6 +109,23 @@ def test_who_follows_is_noted_by_name(store: Store, app: App) -> None:
     assert not store.followers.any(app.id)
 
 
+def test_who_takes_nothing_keeps_its_place(store: Store, app: App) -> None:
+    """Else others would come beside those who hold the attendant up."""
+
+    class Stuck(Reader):
+        async def drain(self) -> None:
+            store.followers.leave(app.id, "me")
+            async with asyncio.timeout(20):
+                while not await asyncio.to_thread(store.followers.any, app.id):
+                    pass
+            deprovision(store, app)
+
+    engine, reader = PrintingEngine(), Stuck()
+    engine.add("web")
+    send(store, engine, FollowContainers(app.id, follower="me"), reader)
+    assert reader.events[-1] == {"end": DEPROVISIONED}
+
+
 def test_no_app_and_no_position_are_refused(store: Store, app: App) -> None:
     with pytest.raises(NotFound):
         send(store, PrintingEngine(), FollowContainers(999), Reader())

@@ -44,28 +44,19 @@ class ContainerOutput:
 
         Raises ``NotFound`` for an app that is none, and ``InvalidInput`` for no position.
         """
-        events = await asyncio.to_thread(self._events, request)
-        silent, noted, over = "", 0.0, False
+        events, over = await asyncio.to_thread(self._events, request), asyncio.Event()
+        noting = asyncio.create_task(self._note_on(request, over))
+        try:
+            await _send(events, process, over)
+        finally:
+            noting.cancel()
+
+    async def _note_on(self, request: FollowContainers, over: asyncio.Event) -> None:
+        """Say that somebody follows, also while a reader takes nothing; see when it is over."""
         while True:
-            if time.monotonic() > noted + NOTED_SECONDS / 3:
-                noted = time.monotonic()
-                over = await asyncio.to_thread(self._note, request)
-            pause = LOOK_SECONDS
-            try:
-                await asyncio.to_thread(events.look)
-                while batch := await asyncio.to_thread(events.batch):
-                    silent = ""
-                    process.stdout.write(batch)
-                    await process.stdout.drain()
-            except OperationFailed as error:
-                pause = _ENGINE_PAUSE_SECONDS
-                if str(error) != silent:
-                    silent = str(error)
-                    process.stdout.write(_json(note=f"{error} Trying again."))
-            if over:
-                process.stdout.write(_json(end=DEPROVISIONED))
-                return
-            await asyncio.sleep(pause)
+            if await asyncio.to_thread(self._note, request):
+                over.set()
+            await asyncio.sleep(NOTED_SECONDS / 3)
 
     def _events(self, request: FollowContainers) -> _Events:
         after = Position.read(request.after) if request.after else None
@@ -81,6 +72,29 @@ class ContainerOutput:
             return True
         except StoreUnavailable:
             return False  # the last words of a container may be missed
+
+
+async def _send(
+    events: _Events, process: asyncssh.SSHServerProcess[bytes], over: asyncio.Event
+) -> None:
+    silent = ""
+    while True:
+        ending, pause = over.is_set(), LOOK_SECONDS  # what was printed before the end comes first
+        try:
+            await asyncio.to_thread(events.look)
+            while batch := await asyncio.to_thread(events.batch):
+                silent = ""
+                process.stdout.write(batch)
+                await process.stdout.drain()
+        except OperationFailed as error:
+            pause = _ENGINE_PAUSE_SECONDS
+            if str(error) != silent:
+                silent = str(error)
+                process.stdout.write(_json(note=f"{error} Trying again."))
+        if ending:
+            process.stdout.write(_json(end=DEPROVISIONED))
+            return
+        await asyncio.sleep(pause)
 
 
 class _Events:
