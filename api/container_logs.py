@@ -14,12 +14,12 @@ from api.hal_shapes import NDJSON
 from enclave.app import App
 from enclave.attending import FollowContainers
 from enclave.errors import AttendantsAway
+from enclave.log_position import LONGEST_TEXT, Position
 
 router = APIRouter(tags=["logs"])
 
 _KEEPALIVE = b'{"keepalive": true}\n'
 _MOST_LINES = 1000
-_TIME = r"^[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}\.[0-9]{9}Z$"
 
 
 def _watched(app_id: int, caller: Caller) -> App:
@@ -30,11 +30,13 @@ async def _lines(
     app: Annotated[App, Depends(_watched)],
     caller: Caller,
     last: Annotated[int, Query(ge=0, le=_MOST_LINES)] = 20,
-    after: Annotated[str | None, Query(pattern=_TIME)] = None,
+    after: Annotated[str | None, Query(max_length=LONGEST_TEXT)] = None,
 ) -> AsyncIterator[AsyncIterator[bytes]]:
     """Hold the line to an attendant until the answer is over."""
     if caller.containers is None:
         raise AttendantsAway("Nobody here can ask for the output of containers.")
+    if after is not None:
+        Position.read(after)
     request = FollowContainers(app.id, last=last, after=after or "")
     async with caller.containers.followed(request) as lines:
         yield lines
@@ -50,10 +52,12 @@ async def follow_containers(
 ) -> StreamingResponse:
     """Stream what the app's services print, one ASCII JSON object a line, until the client leaves.
 
-    `{"service", "index", "time", "line"}` for each line of a container; `{"note"}` for what is not
-    of the output; `{"keepalive": true}` comes in times of silence. It begins with the `last` lines
-    of each container that runs already, or, for who comes again, with what is later than the time
-    `after`. New containers join. A stream that ends was cut off: ask again.
+    `{"service", "index", "time", "line"}` for each line of a container; `{"position"}` says how far
+    all lines before it lead; `{"note"}` is for what is not of the output; `{"keepalive": true}`
+    comes in times of silence; `{"end"}`, a sentence, when there is no app to follow any more. It
+    begins with the `last` lines of each container that runs already, or, for who comes again, with
+    all that is behind the position `after`: what was shown behind it comes again. New containers
+    join. A stream that ends without its end was cut off: ask again.
     """
     silence = caller.settings.keepalive_seconds
     return StreamingResponse(_with_keepalives(lines, silence), media_type=NDJSON)

@@ -28,12 +28,14 @@ def line_key(sealer: Sealer) -> bytes:
 class FollowContainers:
     """Tell what the app's containers print, a JSON object a line.
 
-    ``last``: so many lines of those that run already; ``after``: only what is later, of all.
+    ``last``: so many lines of those that run already; ``after``: only what is behind the position,
+    of all (``enclave.log_position``). ``follower``: its name among the followers of the app.
     """
 
     app_id: int
     last: int = 20
     after: str = ""
+    follower: str = ""
 
 
 @dataclass(frozen=True, slots=True)

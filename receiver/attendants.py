@@ -10,7 +10,8 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
 import asyncssh
 
@@ -93,10 +94,17 @@ class Attendants:
     async def followed(self, request: FollowContainers) -> AsyncIterator[AsyncIterator[bytes]]:
         """Lend the lines that an attendant sends for the request; it sends as they are taken.
 
-        Raises as ``session``. The lines end when the attendant does.
+        Raises as ``session``, and ``TooManyRequests`` when enough others follow that app. The lines
+        end when the attendant does.
         """
-        async with self.session(request) as process:
-            yield _lines(process)
+        followers, app_id = self._store.followers, request.app_id
+        follower = await asyncio.to_thread(followers.join, app_id)
+        try:
+            async with self.session(replace(request, follower=follower)) as process:
+                yield _lines(process)
+        finally:
+            with suppress(StoreUnavailable):  # it expires
+                await asyncio.shield(asyncio.to_thread(followers.leave, app_id, follower))
 
     async def _connection(self) -> asyncssh.SSHClientConnection:
         for _ in range(_CALLS):
@@ -137,12 +145,15 @@ class Attendants:
 async def _lines(process: Process) -> AsyncIterator[bytes]:
     """Yield whole lines: asyncssh's own reader cuts those that are longer than a window."""
     begun = b""
-    while data := await process.stdout.read(_WINDOW):
-        *ended, begun = (begun + data).split(b"\n")
-        for line in ended:
-            yield line + b"\n"
-    if words := await process.stderr.read():
-        logger.warning("an attendant says: %s", words.decode(errors="replace"))
+    try:
+        while data := await process.stdout.read(_WINDOW):
+            *ended, begun = (begun + data).split(b"\n")
+            for line in ended:
+                yield line + b"\n"
+        if words := await process.stderr.read():
+            logger.warning("an attendant says: %s", words.decode(errors="replace"))
+    except (ConnectionError, asyncssh.Error) as error:
+        logger.info("an attendant went away: %s", error)
 
 
 def _refused(_: object, error: Exception | None) -> None:

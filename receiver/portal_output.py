@@ -40,7 +40,8 @@ class PortalWatcher:
 
 
 async def show_containers(attendants: Attendants, operation: Operation, process: Process) -> None:
-    """Show what the containers of the operation's app print, until the visitor leaves.
+    """Show what the containers of the operation's app print, until the visitor leaves
+    or the app is deprovisioned.
 
     Raises ``AttendantsAway`` and ``StoreUnavailable``, and ends when the attendant does.
     """
@@ -65,8 +66,8 @@ async def _show(lines: AsyncIterator[bytes], process: Process) -> None:
         if "line" in event:
             text = f"{event['service']}.{event['index']} | {event['line']}\n"
             await write(process, text)
-        elif "note" in event:
-            process.stderr.write(f"{event['note']}\n".encode())
+        elif words := event.get("note") or event.get("end"):
+            process.stderr.write(f"{words}\n".encode())
 
 
 async def write(process: Process, text: str) -> None:

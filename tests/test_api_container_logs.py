@@ -11,7 +11,8 @@ from api_app import ApiApp
 from fastapi.testclient import TestClient
 
 from enclave.attending import FollowContainers
-from enclave.errors import AttendantsAway
+from enclave.errors import AttendantsAway, EnclaveError, TooManyRequests
+from enclave.log_position import LONGEST_TEXT, Mark, Place, Position
 from enclave.people import Role
 from enclave.store import Store
 
@@ -24,12 +25,12 @@ class Output:
     def __init__(self) -> None:
         self.asked: list[FollowContainers] = []
         self.open = 0
-        self.away = False
+        self.refusal: EnclaveError | None = None
 
     @asynccontextmanager
     async def followed(self, request: FollowContainers) -> AsyncIterator[AsyncIterator[bytes]]:
-        if self.away:
-            raise AttendantsAway("nobody is there")
+        if self.refusal:
+            raise self.refusal
         self.asked.append(request)
         self.open += 1
         try:
@@ -76,15 +77,20 @@ def test_lines_come_with_keep_alives_in_silence(shop: ApiApp, output: Output) ->
 
 
 def test_it_goes_on_where_the_reader_was(shop: ApiApp, output: Output) -> None:
+    position = Position({"0123456789ab": Place(Mark(str(LINE["time"]), 1))}).text()
     events(shop.admin, f"{shop.path}/logs/events?last=5")
-    events(shop.admin, f"{shop.path}/logs/events?after={LINE['time']}")
-    time = str(LINE["time"])
-    assert [(each.last, each.after) for each in output.asked] == [(5, ""), (20, time)]
+    events(shop.admin, f"{shop.path}/logs/events?after={position}")
+    assert [(each.last, each.after) for each in output.asked] == [(5, ""), (20, position)]
 
 
-@pytest.mark.parametrize("query", ["last=-1", "last=1001", "after=now", "after=2026-01-02"])
-def test_what_is_no_place_in_a_log_is_refused(shop: ApiApp, query: str) -> None:
-    assert shop.admin.get(f"{shop.path}/logs/events?{query}").status_code == 422
+@pytest.mark.parametrize(
+    "query", ["last=-1", "last=1001", "after=now", "after=", f"after={'A' * (LONGEST_TEXT + 1)}"]
+)
+def test_what_is_no_place_in_a_log_is_refused(shop: ApiApp, output: Output, query: str) -> None:
+    answer = shop.admin.get(f"{shop.path}/logs/events?{query}")
+    assert answer.status_code == 422
+    assert query.partition("=")[0] in answer.json()["message"]
+    assert output.asked == []
 
 
 def test_who_may_not_see_the_app_sees_no_output(shop: ApiApp, output: Output) -> None:
@@ -96,8 +102,16 @@ def test_who_may_not_see_the_app_sees_no_output(shop: ApiApp, output: Output) ->
     assert output.asked == []
 
 
+def test_who_comes_when_all_places_are_taken_is_told_so(shop: ApiApp, output: Output) -> None:
+    output.refusal = TooManyRequests("20 already follow", seconds=15)
+    answer = shop.admin.get(f"{shop.path}/logs/events")
+    assert answer.status_code == 429
+    assert answer.json()["message"] == "20 already follow"
+    assert answer.headers["Retry-After"] == "15"
+
+
 def test_without_attendants_the_answer_says_so(shop: ApiApp, output: Output) -> None:
-    output.away = True
+    output.refusal = AttendantsAway("nobody is there")
     answer = shop.admin.get(f"{shop.path}/logs/events")
     assert answer.status_code == 503
     assert answer.json()["error"] == "attendants_away"

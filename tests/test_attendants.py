@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any, cast
 
 import asyncssh
@@ -10,10 +11,11 @@ import pytest
 from cryptography.fernet import Fernet
 
 from enclave.attending import FollowContainers, line_key, read_request, write_request
-from enclave.errors import AttendantsAway, InvalidInput, StoreUnavailable
+from enclave.errors import AttendantsAway, InvalidInput, StoreUnavailable, TooManyRequests
 from enclave.sealing import Sealer
 from enclave.settings import Settings
 from enclave.store import Store
+from enclave.store.followers import MOST_FOLLOWERS
 from receiver import attendants as attendants_module
 from receiver.attendants import Attendants
 from worker.attendant.line import Line
@@ -29,7 +31,10 @@ class Echo:
         self.left = asyncio.Event()
 
     async def serve(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
-        process.stdout.write(f"{read_request(process.command or '')}\n".encode())
+        request = read_request(process.command or "")
+        assert isinstance(request, FollowContainers)
+        assert request.follower
+        process.stdout.write(f"{replace(request, follower='')}\n".encode())
         await process.wait_closed()
         self.left.set()
 
@@ -203,8 +208,38 @@ def test_what_is_no_request_is_refused_in_words(command: str) -> None:
 
 
 def test_a_request_is_read_as_it_was_written() -> None:
-    request = FollowContainers(3, last=0, after="2026-01-02T03:04:05.000000006Z")
+    request = FollowContainers(3, last=0, after="AQAAAAAAAAAA", follower="a")
     assert read_request(write_request(request)) == request
+
+
+def test_lines_end_when_their_attendant_dies(store: Store) -> None:
+    class Dying(Echo):
+        async def serve(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
+            process.stdout.write(b"one\n")
+            await process.stdout.drain()
+            process.channel.get_connection().abort()
+
+    async def story() -> None:
+        async with receiver(store) as listening, attendant(store, Dying()):
+            async with listening.followed(REQUEST) as lines:
+                assert [line async for line in lines] in ([], [b"one\n"])
+            assert not store.followers.any(REQUEST.app_id)
+
+    run(story())
+
+
+def test_no_more_follow_an_app_than_there_are_places(store: Store) -> None:
+    async def story() -> None:
+        echo = Echo()
+        async with receiver(store) as listening, attendant(store, echo):
+            for _ in range(MOST_FOLLOWERS - 1):
+                store.followers.join(REQUEST.app_id)
+            async with listening.followed(REQUEST):
+                with pytest.raises(TooManyRequests):
+                    await _first_line(listening)
+            assert await _first_line(listening)
+
+    run(story())
 
 
 def test_lines_longer_than_any_buffer_come_whole(store: Store) -> None:

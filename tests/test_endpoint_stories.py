@@ -220,7 +220,7 @@ class TestZeroDowntime:
         clock = SimpleNamespace(sleep=lambda seconds: waited.append((seconds, routed.running())))
         monkeypatch.setattr(serve, "time", clock)
         if followed:
-            routed.store.followers.note(routed.app.id)
+            routed.store.followers.join(routed.app.id)
         new = routed.done(OperationType.DEPLOY).id
         running = [f"web of {new}", f"worker of {new}"]  # the old ones are stopped, and there
         assert waited == ([(LAST_WORDS_SECONDS, running)] if followed else [])

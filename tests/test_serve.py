@@ -2,12 +2,14 @@
 
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from enclave.app import App
-from enclave.errors import ContainerDied, OperationFailed
+from enclave.errors import ContainerDied, OperationFailed, StoreUnavailable
 from enclave.release import Release, ReleasedService
+from worker import serve
 from worker.plan import Placement
 from worker.runtime import Container, ContainerSpec
 from worker.serve import serve_only, stop_all
@@ -146,6 +148,37 @@ def test_another_release_goes_before_this_one_comes(runtime: Kept) -> None:
     runtime.die(0)
     assert runtime.serving(release(2)) == ["remove"] * 3 + ["start", "keep"] * 3
     assert set(runtime.running) == names(release(2))
+
+
+@pytest.mark.parametrize("followed", [True, False, None], ids=["followed", "not", "store away"])
+def test_who_follows_hears_the_last_words_of_whatever_goes(
+    monkeypatch: pytest.MonkeyPatch, *, followed: bool | None
+) -> None:
+    """A service that vanished, a release that is rolled back: all goes the same way."""
+
+    class Stoppable(Kept):
+        def stop(self, container: Container, *, seconds: float) -> None:
+            assert seconds == 0  # who comes back need not wait for who was no good
+            self._did("stop", container)
+
+    class Followers:
+        def any(self, app_id: int) -> bool:
+            assert app_id == PLACEMENT.app.id
+            if followed is None:
+                raise StoreUnavailable("away")
+            return followed
+
+    runtime = Stoppable()
+    runtime.serving(release(1))
+    runtime.done.clear()
+    clock = SimpleNamespace(sleep=lambda seconds: runtime.done.append(("wait", str(seconds))))
+    monkeypatch.setattr(serve, "time", clock)
+    routing = SimpleNamespace(
+        store=SimpleNamespace(followers=Followers()), serve_only=lambda *_: None
+    )
+    serve_only(runtime, PLACEMENT, None, {}, routing)  # type: ignore[arg-type]
+    last_words = ["stop"] * 3 + ["wait"] if followed else []
+    assert [what for what, _ in runtime.done] == [*last_words, "remove", "remove", "remove"]
 
 
 def test_without_a_release_nothing_runs(runtime: Kept) -> None:

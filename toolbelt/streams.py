@@ -7,14 +7,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from toolbelt.errors import Unavailable, Unreachable
+from toolbelt.errors import Refused, Unavailable, Unreachable
 from toolbelt.hal import Body
+from toolbelt.shown_events import ShownEvents
 
 if TYPE_CHECKING:
     from toolbelt.server import Server
 
 _GIVE_UP_SECONDS = 600.0
 _LONGEST_PAUSE_SECONDS = 5.0
+_TOO_MANY = 429
 
 
 def events(
@@ -24,15 +26,17 @@ def events(
     *,
     position: str,
     query: Mapping[str, str],
+    once: str = "",
 ) -> Iterator[Body]:
     """Yield every event but keep-alives, without end: who has what was wanted stops.
 
     Events with the field ``position`` say how far the stream is; it is taken up again ``after`` the
-    last one. A loss is told by ``warn``. Raises ``Refused``, and ``Unreachable`` when the server
-    stays away for ten minutes.
+    last one. Events with the field ``once`` that came behind it come again then, and are not
+    yielded twice. A loss is told by ``warn``. Raises ``Refused``, and ``Unreachable`` when the
+    server stays away for ten minutes.
     """
-    asked = dict(query)
-    pause, deadline = 0.0, time.monotonic() + _GIVE_UP_SECONDS
+    asked, shown = dict(query), ShownEvents(once)
+    pause, deadline, met = 0.0, time.monotonic() + _GIVE_UP_SECONDS, False
     while True:
         try:
             with server.lines(address, **asked) as lines:
@@ -40,16 +44,22 @@ def events(
                     event = json.loads(line)
                     if pause:
                         warn("Connected again.")
-                    pause, deadline = 0.0, time.monotonic() + _GIVE_UP_SECONDS
+                    pause, deadline, met = 0.0, time.monotonic() + _GIVE_UP_SECONDS, True
                     if position in event:
                         asked["after"] = str(event[position])
-                    if "keepalive" not in event:
+                        shown.covered()
+                    if "keepalive" not in event and shown.is_new(event, line):
                         yield event
             problem = "it ended too early"
         except (Unreachable, Unavailable) as error:
             problem = str(error)
+        except Refused as error:
+            if error.status != _TOO_MANY or not met:  # those who were cut off have places yet
+                raise
+            problem = str(error)
         except ValueError:
             problem = "a line was cut off"
+        shown.lost()
         if time.monotonic() > deadline:
             raise Unreachable(problem)
         if not pause:

@@ -39,7 +39,7 @@ from worker.roll_back import RollBack
 from worker.routing import Routing
 from worker.runtime import LABEL_SERVICE, Runtime
 from worker.runtime.guarded import GuardedRuntime
-from worker.serve import remove_all, retire
+from worker.serve import retire, take_away
 from worker.stories import story_of
 from worker.work import BEGUN, Old, Work
 
@@ -261,9 +261,9 @@ class OperationRun:
         Those that served requests finish what is under way first (SPEC 6.3).
         """
         try:
-            retire(self._unguarded, self._routing, self._placement.app, self._old.serving)
-            for container in self._old.stopped:
-                self._unguarded.remove(container)
+            app = self._placement.app
+            old = self._old
+            retire(self._unguarded, self._routing, app, old.serving, old.stopped)
             if self._old:
                 self._store.leases.tidied(self._lease)
         except (OperationFailed, StoreUnavailable) as error:
@@ -292,7 +292,8 @@ class OperationRun:
 
     def _remove_own(self) -> None:
         """Remove what was made under this lease, which needs none: nobody else counts on it."""
-        remove_all(self._unguarded, self._own())
+        own = self._unguarded.containers(self._own())
+        take_away(self._unguarded, self._routing, self._placement.app, own)
 
     def _remove_commands(self) -> None:
         """Remove the commands' containers alone: requests may be sent to the services'."""

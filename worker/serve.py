@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from enclave.app import App
 from enclave.checkpoints import reached
-from enclave.errors import ContainerDied, OperationFailed
+from enclave.errors import ContainerDied, OperationFailed, StoreUnavailable
 from enclave.release import Release
 from enclave.store.followers import LAST_WORDS_SECONDS
 from worker.plan import Placement
@@ -50,7 +50,8 @@ def serve_only(
     strangers = [container for name, container in present.items() if name not in names]
     routed = {endpoint.process_type for endpoint in placement.app.state.endpoints}
     serving = [each for each in strangers if each.labels.get(LABEL_SERVICE) in routed]
-    _remove(runtime, [each for each in strangers if each not in serving])
+    idle = [each for each in strangers if each not in serving]
+    take_away(runtime, routing, placement.app, idle)
     failures: list[OperationFailed] = []
     mended = False
     running: list[Container] = []
@@ -65,33 +66,60 @@ def serve_only(
         routing.serve_only(placement.app, release, running)
         retire(runtime, routing, placement.app, serving)
     else:
-        _remove(runtime, serving)
+        take_away(runtime, routing, placement.app, serving)
     return mended
 
 
-def retire(runtime: Runtime, routing: Routing, app: App, containers: Sequence[Container]) -> None:
-    """Drain, stop and remove containers that requests have been sent to (SPEC 6.3).
+def retire(
+    runtime: Runtime,
+    routing: Routing,
+    app: App,
+    serving: Sequence[Container],
+    stopped: Sequence[Container] = (),
+) -> None:
+    """Drain and stop containers that requests have been sent to (SPEC 6.3), and remove these and
+    what is stopped.
 
     Raises ``OperationFailed`` or ``StoreUnavailable``.
     """
-    if not containers:
-        return
-    reached("drain")
-    routing.drained(app.state.endpoints)
-    stop_all(runtime, containers, seconds=routing.settings.stop_seconds)
-    if routing.store.followers.any(app.id):
-        time.sleep(LAST_WORDS_SECONDS)
-    _remove(runtime, containers)
+    if serving:
+        reached("drain")
+        routing.drained(app.state.endpoints)
+        stop_all(runtime, serving, seconds=routing.settings.stop_seconds)
+    take_away(runtime, routing, app, [*serving, *stopped])
 
 
-def _remove(runtime: Runtime, containers: Iterable[Container]) -> None:
-    """Remove them all; raises the first failure: never two generations at once (SPEC 6.3)."""
+def take_away(
+    runtime: Runtime, routing: Routing | None, app: App, containers: Sequence[Container]
+) -> None:
+    """Remove containers of an app that are not wanted any more, running or not.
+
+    While somebody follows what they print, they are stopped first (SIGKILL comes at once behind
+    SIGTERM) and stay for ``LAST_WORDS_SECONDS``: their output is gone with them. Removes as many as
+    it can, then raises the first failure, an ``OperationFailed``: never two generations at once
+    (SPEC 6.3).
+    """
     failures: list[OperationFailed] = []
+    services = [each for each in containers if LABEL_SERVICE in each.labels]
+    if services and routing is not None and _is_followed(routing, app):
+        with ThreadPoolExecutor(_AT_A_TIME) as pool:
+            stops = [pool.submit(runtime.stop, each, seconds=0) for each in services]
+        for stop in stops:
+            with suppress(OperationFailed):  # what cannot be stopped may still be removed
+                stop.result()
+        time.sleep(LAST_WORDS_SECONDS)
     for container in containers:
         with _collected(failures):
             runtime.remove(container)
     if failures:
         raise failures[0]
+
+
+def _is_followed(routing: Routing, app: App) -> bool:
+    try:
+        return routing.store.followers.any(app.id)
+    except StoreUnavailable:
+        return False  # words are worth less than a way back
 
 
 def _serve(runtime: Runtime, known: Container | None, spec: ContainerSpec) -> Container:
@@ -130,12 +158,6 @@ def _collected(failures: list[OperationFailed]) -> Iterator[None]:
         yield
     except OperationFailed as error:
         failures.append(error)
-
-
-def remove_all(runtime: Runtime, labels: Mapping[str, str]) -> None:
-    """Remove every container with these labels."""
-    for container in runtime.containers(labels):
-        runtime.remove(container)
 
 
 def stop_all(runtime: Runtime, containers: Iterable[Container], *, seconds: float) -> None:

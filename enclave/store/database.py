@@ -39,7 +39,15 @@ _TAKES_IN = frozenset({"accept_push", "create_webhook", "submit", "make"})
 _READS = frozenset({"view"})
 _ALONE = frozenset(
     {
-        *("count_failure", "create_webhook", "hold_image", "index_apps", "make", "member"),
+        *(
+            "count_failure",
+            "create_webhook",
+            "follow",
+            "hold_image",
+            "index_apps",
+            "make",
+            "member",
+        ),
         *("postpone", "rename_app", "stop_listening", "take_away"),
     }
 )

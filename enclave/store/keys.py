@@ -21,7 +21,8 @@ COURIER = f"{_ROOT}:courier"  # string that expires: a courier has just begun
 EXPIRED_RELEASES = f"{_ROOT}:expired-releases"
 """Sorted set: app id -> number up to which the app's releases keep no image."""
 CALLS = f"{_ROOT}:calls"
-"""List that expires: where attendants are wanted (host:port). Also the channel that says so."""
+"""Sorted set that expires: where attendants are wanted (host:port, and a word of its own) -> since
+when (s). Also the channel that says so."""
 SWEPT = f"{_ROOT}:swept"  # string that expires: a sweep of the Engine waits, or was just made
 ROUTES = f"{_ROOT}:routes"
 """Hash: endpoint id -> wanted route (JSON). Also the channel that announces each new revision."""
@@ -214,9 +215,9 @@ def visited(operation_id: int) -> str:
     return f"{_ROOT}:operation:{operation_id}:visited"
 
 
-def followed(app_id: int) -> str:
-    """String that expires: somebody looks at what the app's containers print."""
-    return f"{_ROOT}:app:{app_id}:followed"
+def followers(app_id: int) -> str:
+    """Sorted set that expires: who looks at what the app's containers print -> until when (s)."""
+    return f"{_ROOT}:app:{app_id}:followers"
 
 
 def releases(app_id: int) -> str:

@@ -17,11 +17,12 @@ from testbed.installation import Installation
 from testbed.processes import wait_until
 
 FLOOD_MB = 50
+NONE = ("--container-count", "0")
 GROWTH_BYTES = 64 << 20
 TALKER = """#!/bin/sh
 trap 'echo bye of {version}; exit 0' TERM
 i=0
-while true; do i=$((i+1)); echo "{version} says $i"; sleep 0.2 & wait $!; done
+while true; do i=$((i+1)); echo "{version} says $i"; sleep 0.03 & wait $!; done
 """
 FLOOD = f"""#!/bin/sh
 dd if=/dev/zero bs=1M count={FLOOD_MB} 2>/dev/null | tr '\\0' x | fold -w 99
@@ -107,19 +108,24 @@ def test_all_services_are_followed_through_a_deploy(talking: App, images: Images
 def test_a_lost_attendant_or_engine_costs_no_line(
     talking: App, engine: PrivateEngine, installation: Installation
 ) -> None:
+    """Nor is any told twice: of two containers, each with tens of lines a second."""
+    said = [r"^web\.1 \| one says (\d+)$", r"^web\.2 \| one says (\d+)$"]
     with following(talking, "--tail", "1") as logs:
-        logs.wait(r"^web\.1 \| one says \d+$")
-        installation.kill("attendant")
-        logs.wait("The connection was lost")
-        logs.wait("Connected again")
-        count = len(logs.numbers(r"^web\.1 \| one says (\d+)$"))
-        wait_until(
-            lambda: len(logs.numbers(r"^web\.1 \| one says (\d+)$")) > count + 2,
-            seconds=30,
-            what="no line came after the attendant",
-        )
-        said = logs.numbers(r"^web\.1 \| one says (\d+)$")
-        assert said == list(range(said[0], said[-1] + 1))
+        for loss in range(1, 4):
+            goes_on(logs, said)
+            installation.kill("attendant")
+            wait_until(
+                lambda: logs.text().count("Connected again") == loss,  # noqa: B023
+                seconds=30,
+                what=f"it was not connected again: {logs.text()[-2000:]}",
+            )
+        goes_on(logs, said)
+        for pattern in said:
+            numbers = logs.numbers(pattern)
+            assert numbers == list(range(numbers[0], numbers[-1] + 1))
+        receivers = list((installation.data / "log").glob("receiver*"))
+        assert receivers
+        assert not any("Traceback" in each.read_text() for each in receivers)
 
         seen = len(logs.text())
         engine.kill()
@@ -130,6 +136,35 @@ def test_a_lost_attendant_or_engine_costs_no_line(
             seconds=60,
             what="no line came from an Engine that was killed",
         )
+
+
+def goes_on(logs: Following, patterns: list[str]) -> None:
+    """Wait for fifty more lines of each."""
+    for pattern in patterns:
+        count = len(logs.numbers(pattern))
+        wait_until(
+            lambda: len(logs.numbers(pattern)) > count + 50,  # noqa: B023
+            seconds=30,
+            what=f"no more came of {pattern}",
+        )
+
+
+def test_last_words_without_an_end_are_seen(app: App, images: Images) -> None:
+    """Though the container is removed; then the app is, and nothing is left to follow."""
+    words = "trap 'printf \"last words\"; exit 0' TERM; echo up; while true; do sleep 0.1; done"
+    files = {"/bin/talk": f"#!/bin/sh\n{words}\n"}
+    image = images.publish("dying:1", files=files, cmd=["/bin/talk"])
+    assert app.deploy_image(image).returncode == 0
+    with following(app) as logs:
+        logs.wait(r"^cmd\.1 \| up$")
+        scaled = app.owner.aptible("apps:scale", "--app", app.handle, "cmd", *NONE)
+        assert scaled.returncode == 0
+        logs.wait(r"^cmd\.1 \| last words$")
+        assert "may be left out" not in logs.text()
+        gone = app.owner.aptible("apps:deprovision", "--app", app.handle)
+        assert gone.returncode == 0
+        assert logs.process.wait(30) == 0
+        assert "The app is deprovisioned" in logs.text()
 
 
 def test_a_flood_is_followed_to_its_end(

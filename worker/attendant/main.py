@@ -9,7 +9,7 @@ import asyncio
 import logging
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import aclosing, suppress
 
 from enclave.errors import StoreUnavailable
 from enclave.settings import Settings
@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 _PAUSE_SECONDS = 1.0
 _THREADS = 64  # each look at the Engine holds one while it lasts
+_SESSIONS = 250  # at a time; who calls for more is for another attendant, or told that none comes
 
 
 def run_attendant(settings: Settings) -> None:
@@ -37,12 +38,12 @@ async def _attend(settings: Settings, store: Store) -> None:
         loop.add_signal_handler(signal.SIGTERM, task.cancel)
     sessions = await _sessions(store, settings)
     line = Line(store, sessions)
+    places = asyncio.Semaphore(_SESSIONS)
     async with asyncio.TaskGroup() as calls:
         calls.create_task(sessions.abandoned.remove_forever())
         while True:
             try:
-                async for address in store.calls.heard():
-                    calls.create_task(line.dial(address))
+                await answer_calls(store, line, calls, places)
             except StoreUnavailable as error:
                 logger.warning("%s", error)
                 await asyncio.sleep(_PAUSE_SECONDS)
@@ -58,3 +59,21 @@ async def _sessions(store: Store, settings: Settings) -> Sessions:
             await asyncio.sleep(_PAUSE_SECONDS)
         else:
             return Sessions(store, open_engine(installation, settings), installation)
+
+
+async def answer_calls(
+    store: Store, line: Line, sessions: asyncio.TaskGroup, places: asyncio.Semaphore
+) -> None:
+    """Go wherever a receiver calls; no call is taken while all places are.
+
+    Ends by ``StoreUnavailable`` alone; sessions go on.
+    """
+    async with aclosing(store.calls.heard()) as heard:
+        await places.acquire()
+        try:
+            async for address in heard:
+                session = sessions.create_task(line.dial(address))
+                session.add_done_callback(lambda _: places.release())
+                await places.acquire()
+        finally:
+            places.release()

@@ -9,32 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+
+from enclave.log_position import nanoseconds
+
+PART_BYTES = 16 << 10
+"""Of a longer line each entry but the last has so many; all are of one time (tried with 20.10)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry: a line with its end, or up to 16 KiB of a longer one, whose last part has it.
+    """One entry: a line with its end, or a part of a longer one, whose last part has it.
 
-    ``time`` is RFC 3339 with nine digits behind the point, in UTC, so times sort as text.
-    ``stream`` is 1 or 2 (standard error).
+    What a process printed last without an end is an entry without one. ``time`` is RFC 3339 with
+    nine digits behind the point, in UTC, so times sort as text. ``stream`` is 1 or 2 (standard
+    error); of each the times only grow, but an entry may come behind a somewhat later one of the
+    other.
     """
 
     time: str
     stream: int
     printed: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """How far a log is known: to ``time``, with ``count`` entries of that very time."""
-
-    time: str = ""
-    count: int = 0
-
-    def moved(self, entry: Entry) -> Mark:
-        """Return the mark behind the next entry."""
-        return Mark(entry.time, self.count + 1 if entry.time == self.time else 1)
 
 
 def entries(frames: Iterable[tuple[int, bytes]]) -> Iterator[Entry]:
@@ -46,6 +40,5 @@ def entries(frames: Iterable[tuple[int, bytes]]) -> Iterator[Entry]:
 
 def since(time: str) -> str:
     """Return an entry's time as the Engine's ``since`` wants it: seconds.nanoseconds."""
-    seconds, _, digits = time.removesuffix("Z").partition(".")
-    whole = int(datetime.fromisoformat(f"{seconds}+00:00").timestamp())
-    return f"{whole}.{digits or '0':0<9}"
+    seconds, rest = divmod(nanoseconds(time), 10**9)
+    return f"{seconds}.{rest:09}"

@@ -227,10 +227,10 @@ class DockerContainers:
     @contextmanager
     def log(
         self, identifier: str, name: str, *, since_time: str, last: int | None
-    ) -> Iterator[Iterator[Entry]]:
+    ) -> Iterator[Iterator[Entry] | None]:
         """Lend what the Engine has kept of its output, from ``since_time`` on, as it is read.
 
-        ``last``: of these, the last so many entries. Nothing if it is gone, or being removed.
+        ``last``: of these, the last so many entries. None if it is gone, or being removed.
         """
         asked = {"stdout": "1", "stderr": "1", "timestamps": "1"}
         asked |= {"since": since(since_time)} if since_time else {}
@@ -243,10 +243,8 @@ class DockerContainers:
                 stream=True,
             )
             with response:
-                if _has_log(response):
-                    yield entries(frames(_reader(response)))
-                else:
-                    yield iter(())
+                has_log = _has_log(response)
+                yield entries(frames(_reader(response))) if has_log else None
 
     def death(self, identifier: str, name: str) -> ContainerDied:
         """Return the error for a container that has died: how, and its last lines."""

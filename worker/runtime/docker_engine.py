@@ -180,10 +180,10 @@ class DockerEngine:
 
     def log(
         self, container: Container, *, since: str = "", last: int | None = None
-    ) -> AbstractContextManager[Iterator[Entry]]:
+    ) -> AbstractContextManager[Iterator[Entry] | None]:
         """Lend the entries of the container's log from the time ``since`` on, as they are read.
 
-        With ``last``, the last so many of them. A container that is gone has none. What the reader
+        With ``last``, the last so many of them. None for a container that is gone. What the reader
         does not take stays with the Engine.
         """
         return self._containers.log(container.id, container.name, since_time=since, last=last)
