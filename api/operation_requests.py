@@ -216,7 +216,7 @@ def _read_logs(caller: Call, app: App, _body: OperationBody) -> Asked:
 def _require_live(app: App, what: str) -> None:
     if app.state.release is None:
         raise InvalidInput(
-            f"The app {app.name} was never deployed, so there is nothing for {what}: "
+            f"The app {app.name} was never deployed, so no {what} can be visited: "
             "deploy it first (aptible deploy, or git push)."
         )
 

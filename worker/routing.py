@@ -25,8 +25,8 @@ def port_of(endpoint: Endpoint, release: Release) -> int:
     if port is None:
         raise OperationFailed(
             f"The service {endpoint.process_type} has an endpoint, and the image exposes no port: "
-            "build it with EXPOSE, or give the endpoint a port (aptible endpoints:https:create "
-            "--port)."
+            "build it with EXPOSE, or give the endpoint a port (aptible endpoints:https:modify "
+            "HOST --port N)."
         )
     return port
 

@@ -13,7 +13,8 @@ KILLS = 50
 def test_a_seed_plays_the_same_schedule_again() -> None:
     assert schedule(SEED, 50) == schedule(SEED, 80)[:50]
     assert schedule(SEED, 50) != schedule(SEED + 1, 50)
-    assert {kill.victim for kill in schedule(SEED, 50)} == set(Victim)
+    routed = {Victim.ROUTER, Victim.HAPROXY}  # chaos has no endpoints; the matrix has
+    assert {kill.victim for kill in schedule(SEED, 50)} == set(Victim) - routed
 
 
 def test_fifty_kills_lose_nothing_and_do_nothing_twice(tmp_path: Path) -> None:

@@ -129,8 +129,10 @@ def test_a_lost_attendant_or_engine_costs_no_line(
 
         seen = len(logs.text())
         engine.kill()
-        logs.wait("The Docker Engine does not answer")
-        engine.restart()
+        try:
+            logs.wait("The Docker Engine does not answer")
+        finally:
+            engine.restart()  # others need it, too
         wait_until(
             lambda: re.search(r"^web\.2 \| one says 1$", logs.text()[seen:], re.M) is not None,
             seconds=60,
