@@ -217,6 +217,7 @@ SOMETIMES = {
     "operation": {"user"},
     "user": {"ssh_keys", "tokens"},
     "ssh_key": {"user", "account"},
+    "activity": {"app", "operation"},
     "vhost": {"service", "certificate"},
 }
 """Those that are there while they lead anywhere."""

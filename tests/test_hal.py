@@ -77,7 +77,7 @@ def create_people(store: Store) -> tuple[User, User]:
 
 @given(WORLDS)
 @settings(
-    max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_everything_is_reached_and_is_as_documented(
     cheap_store: Store, tmp_path: Path, environments: list[list[Life]]
