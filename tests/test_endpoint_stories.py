@@ -291,9 +291,15 @@ class TestZeroDowntime:
         self, routed: Platform
     ) -> None:
         (endpoint,) = routed.state.endpoints
-        routed.done(
+        operation = routed.done(
             OperationType.DEPLOY, source=Source.COMMIT, pushed=PushedConfig("b" * 40, "worker: x\n")
         )
+        warned = [line for line in routed.log(operation) if line.startswith("WARN")]
+        assert warned == [
+            "WARN: The service web is not in this release: its containers stop once it is live.",
+            f"WARN: The endpoint {endpoint.host('localhost')} leads to the service web, which is "
+            "not in this release: it answers 503 until there is one of that name again.",
+        ]
         assert routed.routes.wanted[endpoint.id].targets == ()
         assert routed.state.endpoints == (endpoint,)
 

@@ -125,6 +125,7 @@ def _target(
     for endpoint in work.app.state.endpoints:
         if endpoint.process_type in present:
             port_of(endpoint, release)
+    _warn_of_missing(work, present)
     state = replace(
         state,
         services=live_services(release.services),
@@ -132,6 +133,24 @@ def _target(
         endpoints=work.app.state.endpoints,
     )
     return Target(release, state, secrets, renewed, before)
+
+
+def _warn_of_missing(work: Work, present: set[str]) -> None:
+    """Say what stops with this release: nobody may have meant that (SPEC 4.5)."""
+    state = work.app.state
+    for service in state.services:
+        if service.process_type not in present:
+            work.log.warn(
+                f"The service {service.process_type} is not in this release: its containers stop "
+                "once it is live."
+            )
+    for endpoint in state.endpoints:
+        if endpoint.process_type not in present:
+            work.log.warn(
+                f"The endpoint {endpoint.host(work.settings.domain)} leads to the service "
+                f"{endpoint.process_type}, which is not in this release: it answers 503 until there "
+                "is one of that name again."
+            )
 
 
 def _services(work: Work, services: Iterable[ReleasedService]) -> tuple[ReleasedService, ...]:
