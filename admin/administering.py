@@ -146,11 +146,16 @@ def activity(handle: str | None, newest: int) -> None:
     kept = store.activities.of_installation()
     if handle is not None:
         kept = store.activities.of_environment(store.apps.environment_by_handle(handle).id)
-    for each in kept.newest(newest):
+    found = kept.newest(newest)
+    named = {
+        app.id: app.name for app in store.apps.apps(sorted({a.app_id for a in found if a.app_id}))
+    }
+    for each in found:
         by = each.actor
         words = [
             iso(each.seconds),
             by.email,
+            named.get(each.app_id or 0, ""),
             each.action,
             each.about,
             by.proof,

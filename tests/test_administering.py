@@ -92,14 +92,21 @@ def test_members(enclave: Enclave, ann: str, store: Store) -> None:
 
 
 @pytest.mark.usefixtures("ann")
+def test_the_app_that_something_was_done_to_is_named(enclave: Enclave, store: Store) -> None:
+    store.apps.create(store.apps.environment_by_handle("prod"), "web")
+    newest = enclave("activity", "--newest", "1").rstrip("\n").split("\t")
+    assert newest[2:4] == ["prod/web", "app.create"]
+
+
+@pytest.mark.usefixtures("ann")
 def test_what_it_did_is_told(enclave: Enclave) -> None:
-    told = [line.split("\t")[1:4] for line in enclave("activity").splitlines()]
+    told = [line.split("\t")[1:5] for line in enclave("activity").splitlines()]
     who = "local administrator"
-    assert [[by, action] for by, action, _ in told] == [
+    assert [[by, action] for by, _, action, _ in told] == [
         [who, "member.add"],
         [who, "environment.create"],
         [who, "key.add"],
         [who, "user.create"],
     ]
     of_prod = enclave("activity", "--environment", "prod", "--newest", "1").splitlines()
-    assert [line.split("\t")[2] for line in of_prod] == ["member.add"]
+    assert [line.split("\t")[3] for line in of_prod] == ["member.add"]

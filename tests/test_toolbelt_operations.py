@@ -220,6 +220,17 @@ def test_releases(me: Terminal, world: ApiApp) -> None:
     }
 
 
+@pytest.mark.usefixtures("world")
+def test_activity(me: Terminal) -> None:
+    assert me.run("services:settings --app web web --stop-timeout 5").returncode == 0
+    head, newest, *_ = me.says("activity --app web").splitlines()
+    assert head.split() == ["TIME", "BY", "WHAT", "ABOUT", "SHOWED", "FROM", "WITH"]
+    assert newest.split()[1:4] == ["admin@example.com", "service.configure", "web"]
+    me.environment["APTIBLE_OUTPUT_FORMAT"] = "json"
+    (listed,) = json.loads(me.says("activity --app web --newest 1"))
+    assert (listed["action"], listed["remote_address"]) == ("service.configure", "127.0.0.1")
+
+
 def test_the_time_to_stop(me: Terminal, world: ApiApp) -> None:
     for given, stored in (("0", 0), ("900", 900), ("default", None)):
         me.says(f"services:settings web --app web --stop-timeout {given}")

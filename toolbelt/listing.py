@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from toolbelt.errors import ToolbeltError
 from toolbelt.hal import Body
 
 _FORMAT_VARIABLE = "APTIBLE_OUTPUT_FORMAT"
+_ACTIVITY_HEAD = ("TIME", "BY", "WHAT", "ABOUT", "SHOWED", "FROM", "WITH")
 _RELEASE_HEAD: tuple[str, ...] = (
     "NUMBER",
     "STATUS",
@@ -84,7 +85,21 @@ def list_releases(releases: list[Body]) -> str:
         return _json([{name: release[name] for name in names} for release in releases])
     if not releases:
         return ""
-    rows = [_RELEASE_HEAD, *(_release_row(release) for release in releases)]
+    return _table([_RELEASE_HEAD, *(_release_row(release) for release in releases)])
+
+
+def list_activity(changes: list[Body]) -> str:
+    """Return a line for each change, newest first."""
+    names = ("created_at", "user_email", "action", "about", "proof", "remote_address", "user_agent")
+    if _json_wanted():
+        return _json([{name: change[name] for name in names} for change in changes])
+    if not changes:
+        return ""
+    rows = [[str(change[name] or "") for name in names] for change in changes]
+    return _table([_ACTIVITY_HEAD, *rows])
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

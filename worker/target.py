@@ -148,8 +148,8 @@ def _warn_of_missing(work: Work, present: set[str]) -> None:
         if endpoint.process_type not in present:
             work.log.warn(
                 f"The endpoint {endpoint.host(work.settings.domain)} leads to the service "
-                f"{endpoint.process_type}, which is not in this release: it answers 503 until there "
-                "is one of that name again."
+                f"{endpoint.process_type}, which is not in this release: it answers 503 until "
+                "there is one of that name again."
             )
 
 

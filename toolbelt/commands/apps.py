@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import click
 
 from toolbelt.commands.options import app_options, container_size_option, environment_option
 from toolbelt.deploying import sizes
 from toolbelt.errors import ToolbeltError
 from toolbelt.hal import create_in, link
-from toolbelt.listing import list_apps, list_created_app
+from toolbelt.listing import list_activity, list_apps, list_created_app
 from toolbelt.operations import run_operation
 from toolbelt.screen import echo, warn
 from toolbelt.selection import (
@@ -47,6 +49,17 @@ def create_app(handle: str, environment: str | None) -> None:
         app = create_in(server, account, "apps", {"handle": handle})
     warn(f"App {handle} created!")
     echo(list_created_app(app))
+
+
+@click.command()
+@app_options
+@click.option("-n", "--newest", type=click.IntRange(1, 1000), default=50, show_default=True)
+def activity(selection: Selection, *, newest: int) -> None:
+    """List who changed what of an app, when and from where, newest first."""
+    with open_session() as server:
+        app = find_app(server, selection)
+        changes = list(islice(server.pages(link(app, "activity"), "activity"), newest))
+    echo(list_activity(changes))
 
 
 @click.command()
@@ -96,4 +109,5 @@ COMMANDS = {
     "apps:rename": rename,
     "apps:scale": scale,
     "apps:deprovision": deprovision,
+    "activity": activity,
 }
