@@ -52,6 +52,14 @@ def test_each_endpoint_gets_a_certificate_and_nobody_else(
         assert pushed.returncode == 0, pushed.stderr
         assert "remote: INFO: Deploy succeeded." in pushed.stderr
 
+        # A log's address, too, goes over TLS, as the toolbelt takes for granted (API.md).
+        number, bearer = platform.operations(app.name)[0], f"Bearer {app.owner.token()}"
+        status, url = caddy.get(API, f"/operations/{number}/logs", Authorization=bearer)
+        assert status == 200
+        assert url.startswith(f"https://{API}/operations/{number}/log?token=")
+        log = caddy.get(API, url.removeprefix(f"https://{API}"))[1]
+        assert "INFO: Deploy succeeded." in log
+
         assert caddy.get(host) == (200, "web 1\n")
         redirect = httpx.get(
             f"http://127.0.0.1:{caddy.http_port}/", headers={"Host": host}, trust_env=False
