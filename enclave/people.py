@@ -9,6 +9,8 @@ from enum import StrEnum
 
 from enclave.errors import InvalidInput
 
+_NAME_CHARACTERS = 100
+
 
 class Role(StrEnum):
     """What a member may do in an environment; each includes the one before."""
@@ -93,15 +95,18 @@ def read_key(
     ``InvalidInput`` for anything that is not such a line.
     """
     words = line.split()
-    name = "".join(c for c in name if c.isprintable()).strip()
     return SSHKey(
         id=number,
         user_id=user_id,
-        name=name or (words[2] if len(words) > 2 else "key"),
+        name=_printable(name) or _printable(" ".join(words[2:3])) or "key",
         public_key=" ".join(words[:2]),
         fingerprint=fingerprint(line),
         environment_id=environment_id,
     )
+
+
+def _printable(name: str) -> str:
+    return "".join(c for c in name if c.isprintable()).strip()[:_NAME_CHARACTERS]
 
 
 def fingerprint(public_key: str) -> str:

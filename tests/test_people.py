@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enclave.errors import InvalidInput
-from enclave.people import Role, fingerprint
+from enclave.people import Role, fingerprint, read_key
 
 BLOB = "AAAAC3NzaC1lZDI1NTE5AAAAIPbn0ZFfTnbUSpDNWqy5XUZ2mBCsIwOeuRSNuGEmsyPK"
 
@@ -79,3 +79,10 @@ def test_any_text_is_a_key_or_refused(text: str) -> None:
 )
 def test_each_role_includes_the_ones_before(role: Role, includes: set[Role]) -> None:
     assert {other for other in Role if role.includes(other)} == includes
+
+
+def test_a_comment_is_no_way_into_other_peoples_terminals() -> None:
+    line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPbn0ZFfTnbUSpDNWqy5XUZ2mBCsIwOeuRSNuGEmsyPK"
+    assert read_key(f"{line} \x1b]0;pwned\x07ok", number=1, name="").name == "]0;pwnedok"
+    assert read_key(f"{line} \x1b", number=1, name="\x07").name == "key"
+    assert len(read_key(f"{line} {'x' * 16_000}", number=1, name="").name) == 100

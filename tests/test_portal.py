@@ -295,6 +295,9 @@ class TestTheApi:
         store, app = site.shop.store, site.shop.app
         looked = site.recorded(OperationType.LOGS)
         terminal = site.recorded(OperationType.EXECUTE)
+        told = [each.action for each in store.activities.of_app(app.id).newest(10)]
+        assert "operation.execute" in told
+        assert "operation.logs" not in told  # nothing was changed
         listed = [each.id for each in store.operations.operations(app.id, newest=10)]
         assert listed == [terminal.id, site.operation.id]
         seconds = store.database.raw.ttl(f"enclave:operation:{looked.id}")

@@ -2,7 +2,7 @@
 -- answer, nothing happens twice. KEYS[14] the operation, KEYS[15] what was asked before with the same
 -- idempotency key, if there is a key. ARGV: app id, operation id, fields (JSON, flat), what is asked
 -- (JSON), seconds for which that counts, queue, record or forget, activity (JSON), the wake-up's words.
--- What is to be forgotten is in no list and expires after those seconds. Returns what was asked with the
+-- What is to be forgotten is in no list, no change, and expires after those seconds. Returns what was asked with the
 -- key, now or before: of two requests that race, one makes an operation, and both are told.
 local OPERATION, ASKED = KEYS[14], KEYS[15]
 if ASKED then
@@ -22,6 +22,6 @@ if redis.call('EXISTS', OPERATION) == 0 then
       redis.call('EXPIRE', OPERATION, ARGV[5])
     end
   end
-  record(cjson.decode(ARGV[7]))
+  if ARGV[6] ~= 'forget' then record(cjson.decode(ARGV[7])) end
 end
 return ARGV[4]
