@@ -456,13 +456,16 @@ class TestServiceSettings:
 
 
 def cancel_at(platform: OneApp, call: str, operation_id: int) -> None:
-    """Cancel the operation when the Engine is called."""
+    """Cancel the operation when the Engine is called, which goes on once that has been heard."""
     operations = platform.store.operations
 
     def cancel() -> None:
         operation = operations.operation(operation_id)
         if not operation.cancelled:
             operations.cancel(operation, by=ANN)
+            for thread in threading.enumerate():
+                if thread.name == "cancel listener":
+                    thread.join(10)
 
     platform.engine.on[call, "worker"] = cancel
 
