@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64decode, b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from enclave.errors import InvalidInput
@@ -31,11 +31,15 @@ NOBODY = 0
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person (or a robot) with a password and keys."""
+    """A person (or a robot) with a password and keys.
+
+    ``generation`` counts the changes of the password: a token made in an earlier one is no more.
+    """
 
     id: int
     email: str
     created_at: str
+    generation: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

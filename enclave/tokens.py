@@ -48,7 +48,15 @@ def issue_token(
     Raises ``InvalidInput`` for a scope that is none.
     """
     token_id, now = uuid.uuid4().hex, int(time.time())
-    record = TokenRecord(token_id, user.id, str(read_scope(scope)), name, now, now + seconds)
+    record = TokenRecord(
+        id=token_id,
+        user_id=user.id,
+        scope=str(read_scope(scope)),
+        name=name,
+        created_at=now,
+        expires_at=now + seconds,
+        generation=user.generation,
+    )
     claims = {
         "sub": f"{url}/users/{user.id}",
         "jti": token_id,
@@ -68,17 +76,31 @@ def verify_token(store: Store, text: str) -> Principal:
     ``invalid_token`` for everything else, revoked ones included: both make clients log in again.
     """
     claims = _read(store, text, _ACCESS, ["sub", "jti", "iat", "exp"])
-    user_id = str(claims["sub"]).rpartition("/users/")[2]
+    principal, token = _holder(store, str(claims["jti"]))
+    if str(claims["sub"]).rpartition("/users/")[2] != str(principal.user.id):
+        raise Unauthenticated(_LOGIN_AGAIN)
+    store.tokens.note_use(token)
+    return principal
+
+
+def token_holder(store: Store, token_id: str) -> Principal:
+    """Return who holds the token of that id, and how far it reaches, as long as it counts.
+
+    For what a token has opened and is open still. Raises ``Unauthenticated``.
+    """
+    return _holder(store, token_id)[0]
+
+
+def _holder(store: Store, token_id: str) -> tuple[Principal, TokenRecord]:
     try:
-        token = store.tokens.find(str(claims["jti"]))
+        token = store.tokens.find(token_id)
         user = store.people.user(token.user_id)
     except NotFound as error:
         raise Unauthenticated(_LOGIN_AGAIN) from error
-    if user_id != str(user.id):
+    if token.generation != user.generation:
         raise Unauthenticated(_LOGIN_AGAIN)
-    store.tokens.note_use(token)
     proof = f"token {token.id} ({token.scope})"
-    return Principal(user, proof, read_scope(token.scope), token.id)
+    return Principal(user, proof, read_scope(token.scope), token.id), token
 
 
 def sign_log_url(store: Store, operation_id: int) -> str:

@@ -1,6 +1,7 @@
 """Tokens for machines and for looking: made, listed with their last use, ended (API.md, Tokens)."""
 
 import time
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enclave.clock import iso
-from enclave.errors import InvalidInput, Unauthenticated
-from enclave.people import Role
+from enclave.errors import Conflict, InvalidInput, NotFound, Unauthenticated
+from enclave.people import Role, fingerprint
 from enclave.principal import MANAGE, READ_ONLY, Scope, read_scope
 from enclave.store import Store, keys
+from enclave.store.people import MOST_KEYS
 from enclave.tokens import issue_token, verify_token
 
 DAY = 24 * 3600
@@ -173,3 +175,45 @@ def test_another_password_ends_them_all(world: ApiApp, tokens: str) -> None:
     assert people.authenticate("admin@example.com", "battery staple") == user
     with pytest.raises(Unauthenticated):
         people.authenticate("admin@example.com", "correct horse")
+
+
+def test_a_token_made_while_the_password_changes_counts_as_little(world: ApiApp) -> None:
+    """It was asked for before, by a login or with another token, and is stored afterwards."""
+    people = world.store.people
+    before = people.authenticate("admin@example.com", "correct horse")
+    people.set_password(before, "battery staple")
+    late = issue_token(world.store, before, url=ROOT, seconds=60)
+    with pytest.raises(Unauthenticated):
+        verify_token(world.store, late.access_token)
+    after = people.authenticate("admin@example.com", "battery staple")
+    good = issue_token(world.store, after, url=ROOT, seconds=60)
+    assert verify_token(world.store, good.access_token).user == before
+
+
+def test_a_full_store_keeps_no_token_alive(world: ApiApp, tokens: str) -> None:
+    intruder = bearer(world, make(world, tokens, scope="manage"))
+    people = world.store.people
+    with full(world.store):
+        people.set_password(people.user_by_email("admin@example.com"), "battery staple")
+        assert intruder.get("/apps").status_code == 401
+
+
+def test_who_is_removed_is_gone_whatever_they_had(world: ApiApp) -> None:
+    people = world.store.people
+    user = people.create_user("many@example.com", "correct horse")
+    token = issue_token(world.store, user, url=ROOT, seconds=60).access_token
+    for number in range(MOST_KEYS):
+        people.add_key(user, new_key(number))
+    with pytest.raises(Conflict, match="100 SSH keys"):
+        people.add_key(user, new_key(MOST_KEYS))
+    people.remove_user(user)
+    with pytest.raises(Unauthenticated):
+        verify_token(world.store, token)
+    assert people.key_by_fingerprint(fingerprint(new_key(0))) is None
+    with pytest.raises(NotFound):
+        people.remove_user(user)
+
+
+def new_key(number: int) -> str:
+    blob = b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + number.to_bytes(32)
+    return f"ssh-ed25519 {b64encode(blob).decode()} key-{number}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 from argon2 import PasswordHasher
@@ -17,6 +18,9 @@ from enclave.store import keys
 from enclave.store.activity import Activities, Command
 from enclave.store.database import Database, unavailable_when_lost
 from enclave.store.members import Members
+
+MOST_KEYS = 100
+"""SSH keys of one user."""
 
 _PASSWORD_CHARACTERS = 8
 _MAX_FAILURES = 10
@@ -52,21 +56,27 @@ class People:
         return user
 
     def set_password(self, user: User, password: str, *, actor: Actor = LOCAL) -> int:
-        """Give the user another password, and end all their tokens; return how many.
+        """Give the user another password, and end all their tokens; return how many there were.
 
+        One that is made at this very moment belongs to the generation before, and counts as little.
         Their SSH keys stay. Raises ``InvalidInput``.
         """
         hashed, tokens = self._hash(password), self._tokens(user)
-        self._activities.make(
+        self._activities.take_away(  # a full store must not keep a stranger's token alive
             self._activities.entry(actor, "user.password", user.email),
-            [("HSET", keys.user(user.id), "password", hashed), *_ending(user, tokens)],
+            [
+                ("HSET", keys.user(user.id), "password", hashed),
+                ("HINCRBY", keys.user(user.id), "generation", 1),
+                *_ending(user, tokens),
+            ],
         )
         return len(tokens)
 
     def remove_user(self, user: User, *, actor: Actor = LOCAL) -> None:
         """Remove a user with their keys, tokens and memberships; what they did stays told.
 
-        Raises ``Conflict`` if they are the last admin of an environment.
+        Raises ``Conflict`` if they are the last admin of an environment, and ``NotFound`` when they
+        are gone already.
         """
         environments = self.environments_of(user)
         for environment_id in environments:
@@ -74,25 +84,25 @@ class People:
         for environment_id in environments:
             self._members.remove_email(environment_id, user.email, actor=actor)
         owned = self.keys_of(user)
-        gone = [keys.user(user.id), keys.user_keys(user.id)]
-        self._activities.take_away(
+        removed = self._activities.take_away(
             self._activities.entry(actor, "user.remove", user.email),
             [
+                ("DEL", keys.user(user.id), keys.user_keys(user.id)),
                 ("HDEL", keys.USERS_BY_EMAIL, user.email),
                 *(("HDEL", keys.KEYS_BY_FINGERPRINT, key.fingerprint) for key in owned),
-                ("DEL", *gone, *(keys.ssh_key(key.id) for key in owned)),
+                *(("DEL", keys.ssh_key(key.id)) for key in owned),
                 *_ending(user, self._tokens(user)),
             ],
             guard=(keys.USERS_BY_EMAIL, user.email, user.id),
         )
+        if not removed:
+            raise NotFound(f"there is no user {user.email}")
 
     def user(self, user_id: int) -> User:
         """Return a user; raises ``NotFound``."""
         with unavailable_when_lost():
-            record = self._redis.hget(keys.user(user_id), "record")
-        if record is None:
-            raise NotFound("there is no such user")
-        return decode(User, record)
+            found = self._redis.hmget(keys.user(user_id), ["record", "generation"])
+        return _user(*found)
 
     def user_by_email(self, email: str) -> User:
         """Return the user with that address; raises ``NotFound``."""
@@ -117,7 +127,9 @@ class People:
                     "Too many wrong passwords: wait five minutes.", "invalid_credentials"
                 )
             user_id = self._redis.hget(keys.USERS_BY_EMAIL, email)
-            stored = self._redis.hget(keys.user(int(user_id)), "password") if user_id else None
+            # At one moment: with a password that is being replaced comes its own generation.
+            names = ["password", "record", "generation"]
+            stored, *found = self._redis.hmget(keys.user(int(user_id or NOBODY)), names)
         try:
             self._hasher.verify(stored or no_password, password)
         except (VerifyMismatchError, InvalidHashError) as error:
@@ -125,12 +137,17 @@ class People:
             raise Unauthenticated(_WRONG, "invalid_credentials") from error
         if user_id is None:
             raise Unauthenticated(_WRONG, "invalid_credentials")
-        return self.user(int(user_id))
+        return _user(*found)
 
     def add_key(
         self, user: User, public_key: str, name: str = "", *, actor: Actor = LOCAL
     ) -> SSHKey:
-        """Give the user an SSH key. Raises ``InvalidInput``, or ``Conflict`` if anyone has it."""
+        """Give the user an SSH key.
+
+        Raises ``InvalidInput``, and ``Conflict`` if anyone has it, or the user has too many.
+        """
+        if len(self.keys_of(user)) >= MOST_KEYS:
+            raise Conflict(f"You have {MOST_KEYS} SSH keys: remove one first.")
         number = self._database.next_id("key")
         key = read_key(public_key, number=number, name=name, user_id=user.id)
         made = self._activities.make(
@@ -213,6 +230,12 @@ class People:
     def _tokens(self, user: User) -> list[str]:
         with unavailable_when_lost():
             return self._redis.zrevrange(keys.user_tokens(user.id), 0, -1)
+
+
+def _user(record: str | None, generation: str | None) -> User:
+    if record is None:
+        raise NotFound("there is no such user")
+    return replace(decode(User, record), generation=int(generation or 0))
 
 
 def _ending(user: User, tokens: Sequence[str]) -> Iterator[Command]:

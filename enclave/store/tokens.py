@@ -21,7 +21,8 @@ _NOTE_SECONDS = 60
 class TokenRecord:
     """What is known of a token; never its text. Times are Unix seconds.
 
-    ``last_used_at`` is right to the minute, None for one that was never used.
+    ``last_used_at`` is right to the minute, None for one that was never used. ``generation`` is the
+    user's when it was asked for.
     """
 
     id: str
@@ -31,6 +32,7 @@ class TokenRecord:
     created_at: int
     expires_at: int
     last_used_at: int | None = None
+    generation: int = 0
 
 
 class Tokens:
