@@ -65,11 +65,13 @@ def show_certificate(certificate_id: int, caller: Caller) -> Resource:
 def named_certificate(caller: Call, environment_id: int, named: str | int) -> Certificate:
     """Return the environment's certificate that a client names by address or id.
 
-    Raises ``InvalidEndpoint``, in the same words for one that is not and one of somebody else.
+    Raises ``InvalidEndpoint``, in the same words for one that is not and one that the caller may
+    not see: a token for one app sees none.
     """
     match = _ADDRESS.fullmatch(str(named))
+    number = int(match[1]) if match else 0
     try:
-        found = caller.store.certificates.certificate(int(match[1])) if match else None
+        found = permitted_certificate(caller.store, caller.principal, number, Role.READ)
     except NotFound:
         found = None
     if found is None or found.environment_id != environment_id:

@@ -50,7 +50,9 @@ async def _once(request: Request, caller: Caller, given: _Header = None) -> Once
         return Once(None)
     asked = request.url.path.encode() + b"\n" + await request.body()
     digest = hmac.new(caller.store.sealer.derive(_PURPOSE), asked, sha256)
-    return Once(IdempotencyKey(caller.user.id, given, digest.hexdigest()))
+    # Each scope has its own keys: a narrower token hears nothing of what a wider one asked for.
+    word = f"{caller.principal.scope} {given}"
+    return Once(IdempotencyKey(caller.user.id, word, digest.hexdigest()))
 
 
 AskedOnce = Annotated[Once, Depends(_once)]

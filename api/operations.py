@@ -45,6 +45,7 @@ def list_operations(app_id: int, caller: Caller, page: Paging) -> Resource:
 @router.post("/apps/{app_id}/operations", status_code=201, response_model=shapes.Operation)
 def create_operation(app_id: int, body: OperationBody, caller: Caller, once: AskedOnce) -> Resource:
     """Queue an operation; 422 and none when it cannot be accepted."""
+    caller.app(app_id)
     if made := once.earlier(caller):
         return show(caller, made)
     _, asked = read_operation(caller, app_id, body)

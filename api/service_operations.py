@@ -12,6 +12,7 @@ from api.operation_body import OperationBody
 from api.operation_requests import read_scale
 from api.operations import operations_on, show, submit
 from api.services import live_service
+from enclave.access import permitted_service
 from enclave.operation import OperationRequest
 from enclave.people import Role
 
@@ -35,6 +36,7 @@ def create_service_operation(
     service_id: int, body: OperationBody, caller: Caller, once: AskedOnce
 ) -> Resource:
     """Scale the service: another count of containers, or another size."""
+    permitted_service(caller.store, caller.principal, service_id, Role.READ)
     if made := once.earlier(caller):
         return show(caller, made)
     app, service = live_service(caller, service_id, Role.DEPLOY)

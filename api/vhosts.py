@@ -142,6 +142,7 @@ def create_vhost_operation(
     vhost_id: int, body: OperationBody, caller: Caller, once: AskedOnce
 ) -> Resource:
     """Provision the endpoint, or deprovision it."""
+    _endpoint(caller, vhost_id, Role.READ)
     if made := once.earlier(caller):
         return show(caller, made)
     app, endpoint, status = _endpoint(caller, vhost_id, Role.DEPLOY)

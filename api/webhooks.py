@@ -12,6 +12,8 @@ from api import shapes
 from api.call import Call, Caller, Paging
 from api.hal import Resource, collected
 from api.operation_requests import require_alive
+from enclave.access import permitted_webhook
+from enclave.errors import Forbidden
 from enclave.people import Role
 from enclave.webhook import Delivery, Webhook, read_secret, read_url
 
@@ -80,9 +82,19 @@ def delete_webhook(webhook_id: int, caller: Caller) -> Resource:
 
 
 def _permitted(caller: Call, webhook_id: int, role: Role) -> Webhook:
-    webhook = caller.store.webhooks.webhook(webhook_id)
-    caller.app(webhook.app_id, role)
-    return webhook
+    return permitted_webhook(caller.store, caller.principal, webhook_id, role)
+
+
+def _shown_url(caller: Call, webhook: Webhook) -> str:
+    """Return the URL to who may change it; of it to others no more than they may know.
+
+    With some receivers, to know the URL is to be able to write there.
+    """
+    try:
+        caller.app(webhook.app_id, Role.ADMIN)
+    except Forbidden:
+        return "/".join([*webhook.url.split("/")[:3], "…"])
+    return webhook.url
 
 
 def _webhook(caller: Call, webhook: Webhook) -> Resource:
@@ -90,7 +102,7 @@ def _webhook(caller: Call, webhook: Webhook) -> Resource:
     return {
         "_type": "webhook",
         "id": webhook.id,
-        "url": webhook.url,
+        "url": _shown_url(caller, webhook),
         "active": webhook.active,
         "created_at": webhook.created_at,
         "_embedded": {"deliveries": [_delivery(caller, each) for each in deliveries]},

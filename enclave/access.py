@@ -19,6 +19,7 @@ from enclave.people import Environment, Role, SSHKey, User
 from enclave.principal import Principal, deploy_key_principal
 from enclave.store import Store
 from enclave.store.tokens import TokenRecord
+from enclave.webhook import Webhook
 
 T = TypeVar("T")
 
@@ -216,6 +217,13 @@ def permitted_certificate(
     found = _found(lambda: store.certificates.certificate(certificate_id))
     authorise(store, principal, OfEnvironment(found.environment_id if found else _NOWHERE), role)
     return _certain(found)
+
+
+def permitted_webhook(store: Store, principal: Principal, webhook_id: int, role: Role) -> Webhook:
+    """Return a webhook of an app, like ``permitted_app``."""
+    app_id = _found(lambda: store.webhooks.app_id(webhook_id))
+    permitted_app(store, principal, app_id or _NOWHERE, role)
+    return store.webhooks.webhook(webhook_id)
 
 
 def permitted_ssh_key(store: Store, principal: Principal, key_id: int, role: Role) -> SSHKey:

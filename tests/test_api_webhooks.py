@@ -32,6 +32,16 @@ def make(world: ApiApp, **body: object) -> dict[str, Any]:
     return webhook
 
 
+def test_the_whole_url_is_for_who_may_change_it(world: ApiApp) -> None:
+    """With some receivers, who knows the URL may write there."""
+    made = make(world)
+    assert follow(world.admin, made, "self")["url"] == URL
+    reader = world.person(Role.READ)
+    shown = [follow(reader, made, "self")]
+    shown += reader.get(f"{world.path}/webhooks").json()["_embedded"]["webhooks"]
+    assert [each["url"] for each in shown] == ["https://hooks.example.com/…"] * 2
+
+
 @pytest.mark.parametrize("given", [None, SECRET])
 def test_the_secret_is_shown_once(world: ApiApp, given: str | None) -> None:
     made = make(world, **({"secret": given} if given else {}))
@@ -135,8 +145,9 @@ def test_others_may_look(world: ApiApp, role: Role) -> None:
     del made["secret"]
     person = world.person(role)
     path = f"/webhooks/{made['id']}"
-    assert person.get(path).json() == made
-    assert person.get(f"{world.path}/webhooks").json()["_embedded"]["webhooks"] == [made]
+    seen = {**made, "url": "https://hooks.example.com/…"}
+    assert person.get(path).json() == seen
+    assert person.get(f"{world.path}/webhooks").json()["_embedded"]["webhooks"] == [seen]
     asked = [
         person.post(f"{world.path}/webhooks", json={"url": URL}),
         person.put(path, json={"active": False}),

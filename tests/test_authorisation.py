@@ -1,5 +1,6 @@
 """Every route and every git request, for everyone, on one's own, a foreign and an unknown thing."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -262,9 +263,13 @@ def check(
 
 
 def test_foreign_and_unknown_are_the_same(world: World) -> None:
-    """To the byte, whoever asks; the callers' own environment is not among the foreign ones."""
+    """To the byte, whoever asks, and nothing is done before that is said.
+
+    The callers' own environment is not among the foreign ones.
+    """
     unknown = {**world.unknown, **dict.fromkeys(ONE_OF_ALL, 2)}
     foreign = {**unknown, **world.foreign}
+    done = world.store.activities.of_installation().newest(1)
     for route, row in TABLE.items():
         method, path = route.split()
         if "{" not in path + row.query:
@@ -277,6 +282,28 @@ def test_foreign_and_unknown_are_the_same(world: World) -> None:
             statuses = [answer.status_code for answer in answers]
             assert statuses == [404, 404], (route, caller, answers[1].text)
             assert told(answers[0]) == told(answers[1]), (route, caller)
+            assert world.store.activities.of_installation().newest(1) == done, (route, caller)
+
+
+def test_a_foreign_thing_inside_ones_own_is_unknown(world: World) -> None:
+    """``/accounts/OWN/members/THEIRS``: what is named last belongs to what is named first."""
+    nested = 0
+    for route, row in TABLE.items():
+        method, path = route.split()
+        names = re.findall(r"{(\w+)}", path)
+        if len(names) < 2 or names[-1] == "number":  # which counts within its app
+            continue
+        nested += 1
+        for caller in CALLERS:
+            own = {**world.ids_for(caller), **ONE_OF_ALL}
+            own |= {name: own[other] for name, other in row.ids.items()}
+            unknown, foreign = (
+                world.ask(caller, method, path, {**own, names[-1]: ids[names[-1]]}, row.body)
+                for ids in (world.unknown, world.foreign)
+            )
+            assert foreign.status_code in (403, 404), (route, caller, foreign.text)
+            assert told(foreign) == told(unknown), (route, caller)
+    assert nested >= 3
 
 
 @pytest.mark.parametrize("type_", list(OF_TYPES))

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from api_app import ROOT, ApiApp
+from certificates import given_certificate
 from fastapi.testclient import TestClient
 from full_redis import full
 from hypothesis import given
@@ -212,6 +213,38 @@ def test_who_is_removed_is_gone_whatever_they_had(world: ApiApp) -> None:
     assert people.key_by_fingerprint(fingerprint(new_key(0))) is None
     with pytest.raises(NotFound):
         people.remove_user(user)
+
+
+def test_a_token_for_one_app_uses_nothing_of_the_environment(world: ApiApp, tokens: str) -> None:
+    """It sees no certificate, so it can serve nobody's host either."""
+    world.put_live()
+    given = given_certificate("secret-project.example.com")
+    certificate = world.store.certificates.add(world.environment.id, *given)
+    machine = bearer(world, make(world, tokens, scope=f"app:{world.created.id}"))
+    vhosts = world.service()["_links"]["vhosts"]["href"]
+    asked = [
+        machine.post(vhosts, json={"type": "http", "certificate": named, "user_domain": "x.y"})
+        for named in (certificate.id, 999)
+    ]
+    assert [answer.status_code for answer in asked] == [422, 422]
+    assert asked[0].text == asked[1].text
+
+
+def test_a_narrower_token_hears_nothing_by_an_idempotency_key(world: ApiApp, tokens: str) -> None:
+    key, body = {"Idempotency-Key": "k"}, {"type": "configure", "env": {"A": "1"}}
+    address = f"{world.path}/operations"
+    assert world.admin.post(address, json=body, headers=key).status_code == 201
+    other = world.store.apps.create(world.environment, "other")
+    machine = bearer(world, make(world, tokens, scope=f"app:{other.id}"))
+    asked = [
+        machine.post(path, json=body, headers=key) for path in (address, "/apps/987654/operations")
+    ]
+    assert [answer.status_code for answer in asked] == [404, 404]
+    assert asked[0].text == asked[1].text
+    mine = machine.post(f"/apps/{other.id}/operations", json=body, headers=key)
+    assert mine.status_code == 201
+    looking = bearer(world, make(world, tokens, scope="read"))
+    assert looking.post(address, json=body, headers=key).status_code == 403
 
 
 def new_key(number: int) -> str:

@@ -60,6 +60,14 @@ class Webhooks:
         url = self._sealer.open(sealed)
         return Webhook(webhook_id, int(app_id), url, active == "1", created_at)
 
+    def app_id(self, webhook_id: int) -> int:
+        """Return whose it is, without opening what is sealed; raises ``NotFound``."""
+        with unavailable_when_lost():
+            app_id = self._redis.hget(keys.webhook(webhook_id), "app")
+        if app_id is None:
+            raise NotFound("there is no such webhook")
+        return int(app_id)
+
     def secret(self, webhook: Webhook) -> str:
         """Return what its messages are signed with; raises ``NotFound``."""
         with unavailable_when_lost():
