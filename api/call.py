@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -27,7 +27,7 @@ from enclave.people import Environment, Role, User
 from enclave.principal import Principal
 from enclave.settings import Settings
 from enclave.store import Store
-from enclave.tokens import verify_token
+from enclave.tokens import token_holder, verify_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,13 @@ class Call(House):
     def user(self) -> User:
         """Who asks, however far what they showed reaches."""
         return self.principal.user
+
+    def still(self) -> Call:
+        """Return the same call as of now, for an answer that takes long.
+
+        Raises ``Unauthenticated`` when the token counts no more.
+        """
+        return replace(self, principal=token_holder(self.store, self.principal.token_id))
 
     def common(self) -> None:
         """Return if the caller may see what all may who have come in."""

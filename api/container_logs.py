@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Annotated
 
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 
-from api.call import Caller
+from api.call import Call, Caller
 from api.hal_shapes import NDJSON
 from enclave.app import App
 from enclave.attending import FollowContainers
-from enclave.errors import AttendantsAway
+from enclave.errors import AttendantsAway, EnclaveError, StoreUnavailable
 from enclave.log_position import LONGEST_TEXT, Position
 
 router = APIRouter(tags=["logs"])
 
 _KEEPALIVE = b'{"keepalive": true}\n'
 _MOST_LINES = 1000
+PERMITTED_SECONDS = 30.0
+"""Between two looks at whether the caller may still see the app."""
 
 
 def _watched(app_id: int, caller: Caller) -> App:
@@ -48,7 +52,7 @@ async def _lines(
     responses={200: {"content": {NDJSON: {"schema": {"type": "string"}}}}},
 )
 async def follow_containers(
-    lines: Annotated[AsyncIterator[bytes], Depends(_lines)], caller: Caller
+    app_id: int, lines: Annotated[AsyncIterator[bytes], Depends(_lines)], caller: Caller
 ) -> StreamingResponse:
     """Stream what the app's services print, one ASCII JSON object a line, until the client leaves.
 
@@ -59,15 +63,25 @@ async def follow_containers(
     all that is behind the position `after`: what was shown behind it comes again. New containers
     join. A stream that ends without its end was cut off: ask again.
     """
-    silence = caller.settings.keepalive_seconds
-    return StreamingResponse(_with_keepalives(lines, silence), media_type=NDJSON)
+    return StreamingResponse(_while_permitted(lines, caller, app_id), media_type=NDJSON)
 
 
-async def _with_keepalives(lines: AsyncIterator[bytes], silence: float) -> AsyncIterator[bytes]:
+async def _while_permitted(
+    lines: AsyncIterator[bytes], caller: Call, app_id: int
+) -> AsyncIterator[bytes]:
+    """Yield the lines, and keep-alives in silence, until the caller may not see the app any more.
+
+    Who asks again then is told why.
+    """
     coming = asyncio.ensure_future(anext(lines, b""))
+    asked = time.monotonic()
     try:
         while True:
-            await asyncio.wait([coming], timeout=silence)
+            await asyncio.wait([coming], timeout=caller.settings.keepalive_seconds)
+            if time.monotonic() > asked + PERMITTED_SECONDS:
+                asked = time.monotonic()
+                if not await to_thread.run_sync(_may_still, caller, app_id):
+                    return
             if not coming.done():
                 yield _KEEPALIVE
                 continue
@@ -77,3 +91,13 @@ async def _with_keepalives(lines: AsyncIterator[bytes], silence: float) -> Async
             coming = asyncio.ensure_future(anext(lines, b""))
     finally:
         coming.cancel()
+
+
+def _may_still(caller: Call, app_id: int) -> bool:
+    try:
+        caller.still().app(app_id)
+    except StoreUnavailable:
+        return True  # nobody can tell
+    except EnclaveError:
+        return False
+    return True

@@ -16,7 +16,7 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 from api.call import Call, Caller, Open
 from api.hal_shapes import NDJSON
 from enclave.clock import iso
-from enclave.errors import StoreUnavailable
+from enclave.errors import EnclaveError
 from enclave.operation import Operation
 from enclave.store.logs import LogEntry
 from enclave.tokens import sign_log_url, verify_log_url
@@ -97,7 +97,7 @@ async def _events(caller: Call, operation: Operation, after: str) -> AsyncIterat
             yield event
         async for event in _logged(caller, operation, after):
             yield event
-    except StoreUnavailable as error:
+    except EnclaveError as error:  # who asks again is told why
         _LOG.warning("the log of operation %s is cut off: %s", operation.id, error)
 
 
@@ -131,9 +131,13 @@ async def _logged(caller: Call, operation: Operation, after: str) -> AsyncIterat
                 return
             else:
                 yield _KEEPALIVE
-                now = caller.store.operations.operation
-                operation = await to_thread.run_sync(now, operation.id)
+                operation = await to_thread.run_sync(_again, caller, operation.id)
                 ended = operation.status.ended
+
+
+def _again(caller: Call, operation_id: int) -> Operation:
+    """Return the operation as it is now, if the caller may still see it."""
+    return caller.still().operation(operation_id)
 
 
 def _event(entry: LogEntry) -> bytes:

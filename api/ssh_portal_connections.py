@@ -50,7 +50,7 @@ def create_connection(operation_id: int, body: NewConnection, caller: Caller) ->
     one; of others it is the log.
     """
     operation = _visited(caller, operation_id)
-    visit = Visit(operation.id, caller.user.id)
+    visit = Visit(operation.id, caller.principal.token_id)
     return {
         "_type": "ssh_portal_connection",
         "ssh_user": visit.username,

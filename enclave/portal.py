@@ -2,8 +2,8 @@
 
 A client asks the API for one and shows it to the portal, which is an SSH server (API.md, Log
 portal). The certificate's principal is the user name of the connection and says which operation it
-is for, and whose it is. The authority's key is derived from the installation's own, so that every
-receiver of it issues and takes the same certificates.
+is for, and with which token it was asked for. The authority's key is derived from the
+installation's own, so that every receiver of it issues and takes the same certificates.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ CERTIFICATE_SECONDS = 300
 _SLACK_SECONDS = 60  # receivers' clocks may differ
 _LEAST_RSA_BITS = 2048
 _LONGEST_KEY = 16 << 10  # characters
-_USERNAME = re.compile(r"operation-([0-9]{1,18})-user-([0-9]{1,18})")
+_USERNAME = re.compile(r"operation-([0-9]{1,18})-token-([0-9a-f]{32})")
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """Somebody who wants to see what an operation does."""
+    """What somebody wants to see; who it is, their token tells for as long as it counts."""
 
     operation_id: int
-    user_id: int
+    token_id: str
 
     @property
     def username(self) -> str:
         """The name to log in with; ``read`` reads it."""
-        return f"operation-{self.operation_id}-user-{self.user_id}"
+        return f"operation-{self.operation_id}-token-{self.token_id}"
 
     @classmethod
     def read(cls, username: str) -> Visit:
         """Return whose and what for a name is; raises ``NotFound`` for any other name."""
         if not (found := _USERNAME.fullmatch(username)):
             raise NotFound("there is nothing of that name")
-        return cls(int(found[1]), int(found[2]))
+        return cls(int(found[1]), found[2])
 
 
 def authority_key(sealer: Sealer) -> str:

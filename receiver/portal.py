@@ -18,21 +18,22 @@ from enclave.access import permitted_visit
 from enclave.errors import EnclaveError, NotFound, StoreUnavailable
 from enclave.operation import Operation, OperationStatus, OperationType
 from enclave.portal import Visit, authority_key
-from enclave.principal import Principal
 from enclave.settings import Settings
 from enclave.store import Store
+from enclave.tokens import token_holder
 from receiver.attendants import Attendants
 from receiver.conversation import STORE_AWAY
 from receiver.follow import follow_operation
-from receiver.listening import PromptListener, listen
 from receiver.places import Places
 from receiver.portal_output import PortalWatcher, show_containers
-from receiver.ssh_algorithms import MACS, ciphers
-from receiver.ssh_door import Door
+from receiver.ssh_door import Door, open_doors
 from receiver.ssh_host_keys import rsa_only
 from receiver.terminal import connect_terminal
 
 logger = logging.getLogger(__name__)
+
+PERMITTED_SECONDS = 30.0
+"""Between two looks at whether a visitor may stay."""
 
 _FAILED = 1
 _REFUSED = 255  # as ssh itself exits when it gets no connection
@@ -54,21 +55,12 @@ class Portal:
 
     async def start(self, keys: list[asyncssh.SSHKey]) -> asyncssh.SSHAcceptor:
         """Listen, as the host with these keys; returns the acceptor."""
-        return await asyncssh.create_server(
+        return await open_doors(
             lambda: _PortalDoor(self._places, self._settings, self._authority),
-            sock=listen(self._settings.ssh_host, self._settings.portal_port, PromptListener),
-            server_host_keys=rsa_only(keys),
+            self._settings,
+            port=self._settings.portal_port,
+            keys=rsa_only(keys),
             process_factory=self._serve,
-            encoding=None,
-            allow_scp=False,
-            line_editor=False,
-            agent_forwarding=False,
-            x11_forwarding=False,
-            encryption_algs=ciphers(),
-            mac_algs=MACS,
-            compression_algs=None,
-            login_timeout=self._settings.login_seconds,
-            keepalive_interval=30,
         )
 
     async def _serve(self, process: Process) -> None:
@@ -92,21 +84,46 @@ class Portal:
             door.leave_session()
 
     async def _show(self, process: Process) -> int:
+        """Show it for as long as the visitor may see it; return the exit status."""
         visit = Visit.read(str(process.get_extra_info("username")))
         operation = await asyncio.to_thread(self._permitted, visit)
+        showing = asyncio.ensure_future(self._show_operation(process, operation))
+        watching = asyncio.ensure_future(self._watch(visit))
+        try:
+            await asyncio.wait({showing, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if not showing.done():
+                watching.result()
+            return await showing
+        finally:
+            for task in (showing, watching):
+                task.cancel()
+                task.add_done_callback(_forget)
+
+    async def _watch(self, visit: Visit) -> None:
+        """Ask again and again; raises as ``_permitted`` once the answer is no."""
+        while True:
+            await asyncio.sleep(PERMITTED_SECONDS)
+            try:
+                await asyncio.to_thread(self._permitted, visit)
+            except StoreUnavailable as error:
+                logger.warning("nobody can tell whether a visitor may stay: %s", error)
+
+    async def _show_operation(self, process: Process, operation: Operation) -> int:
         match operation.request.type:
             case OperationType.EXECUTE:
                 return await connect_terminal(self._attendants, operation, process)
             case OperationType.LOGS:
-                await show_containers(self._attendants, operation, process)
-                return _FAILED  # it has no end of its own
+                ended = await show_containers(self._attendants, operation, process)
+                return 0 if ended else _FAILED
             case _:
                 return await self._log(process, operation)
 
     def _permitted(self, visit: Visit) -> Operation:
-        """Ask once more: the certificate may be older than a member's leaving."""
-        user = self._store.people.user(visit.user_id)
-        visitor = Principal(user, f"certificate for operation {visit.operation_id}")
+        """Ask once more: the certificate may be older than a member's leaving.
+
+        Raises ``Unauthenticated`` and as ``permitted_visit``.
+        """
+        visitor = token_holder(self._store, visit.token_id)
         return permitted_visit(self._store, visitor, visit.operation_id)
 
     async def _log(self, process: Process, operation: Operation) -> int:
@@ -140,6 +157,12 @@ class _PortalDoor(Door):
         """Open the one session. Raises ``ChannelOpenError`` for another."""
         self.enter_session()
         return True
+
+
+def _forget(task: asyncio.Future[int] | asyncio.Future[None]) -> None:
+    """Take what a task that was left behind still raises."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _refuse(process: Process, words: str) -> None:

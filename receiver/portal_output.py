@@ -39,20 +39,19 @@ class PortalWatcher:
             raise ConnectionResetError("the visitor left")
 
 
-async def show_containers(attendants: Attendants, operation: Operation, process: Process) -> None:
-    """Show what the containers of the operation's app print, until the visitor leaves
-    or the app is deprovisioned.
+async def show_containers(attendants: Attendants, operation: Operation, process: Process) -> bool:
+    """Show what the containers of the operation's app print, until the visitor leaves.
 
-    Raises ``AttendantsAway`` and ``StoreUnavailable``, and ends when the attendant does.
+    Returns whether it ended because the app was deprovisioned; else it was cut off. Raises
+    ``AttendantsAway`` and ``StoreUnavailable``.
     """
     request = FollowContainers(operation.request.app_id)
     async with attendants.followed(request) as lines:
-        showing = asyncio.create_task(_show(lines, process))
-        leaving = asyncio.create_task(process.wait_closed())
+        showing = asyncio.ensure_future(_show(lines, process))
+        leaving = asyncio.ensure_future(process.wait_closed())
         try:
             await asyncio.wait({showing, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if showing.done():
-                showing.result()
+            return showing.done() and showing.result()
         finally:
             for task in (showing, leaving):
                 task.cancel()
@@ -60,7 +59,9 @@ async def show_containers(attendants: Attendants, operation: Operation, process:
                     await task
 
 
-async def _show(lines: AsyncIterator[bytes], process: Process) -> None:
+async def _show(lines: AsyncIterator[bytes], process: Process) -> bool:
+    """Show lines; return whether the last word was that there is no more to follow."""
+    event: dict[str, object] = {}
     async for line in lines:
         event = json.loads(line)
         if "line" in event:
@@ -68,6 +69,7 @@ async def _show(lines: AsyncIterator[bytes], process: Process) -> None:
             await write(process, text)
         elif words := event.get("note") or event.get("end"):
             process.stderr.write(f"{words}\n".encode())
+    return "end" in event
 
 
 async def write(process: Process, text: str) -> None:

@@ -16,11 +16,10 @@ from enclave.principal import Principal
 from enclave.settings import Settings
 from enclave.store import Store
 from receiver.conversation import STORE_AWAY, Conversations, GitService
-from receiver.listening import PromptListener, listen
 from receiver.paths import read_path
 from receiver.places import Place, Places
 from receiver.pump import pump
-from receiver.ssh_algorithms import MACS, ciphers
+from receiver.ssh_door import open_doors
 from receiver.ssh_gate import Gate
 from receiver.ssh_session import GitSession
 
@@ -45,22 +44,13 @@ class GitOverSSH:
 
     async def start(self, keys: list[asyncssh.SSHKey]) -> asyncssh.SSHAcceptor:
         """Listen, as the host with these keys; ``close`` what it returns to end that."""
-        return await asyncssh.create_server(
+        return await open_doors(
             lambda: Gate(self),
-            sock=listen(self.settings.ssh_host, self.settings.ssh_port, PromptListener),
+            self.settings,
+            port=self.settings.ssh_port,
+            keys=keys,
             window=_WINDOW,
-            server_host_keys=keys,
-            encoding=None,
-            allow_scp=False,
             allow_pty=False,
-            agent_forwarding=False,
-            x11_forwarding=False,
-            line_editor=False,
-            encryption_algs=ciphers(),
-            mac_algs=MACS,
-            compression_algs=None,
-            login_timeout=self.settings.login_seconds,
-            keepalive_interval=30,
         )
 
     async def principal_of(self, key: asyncssh.SSHKey) -> Principal | None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import asyncssh
 
 from enclave.errors import TooManyRequests
 from enclave.settings import Settings
+from receiver.listening import PromptListener, listen
 from receiver.places import Place, Places
+from receiver.ssh_algorithms import MACS, ciphers
 
+_KEEPALIVE_SECONDS = 30
 _LINGER_SECONDS = 1.0
 _UNREAD_BYTES = 1 << 16
 
@@ -114,6 +118,37 @@ class Door(asyncssh.SSHServer):
 
     def _make_room(self) -> None:
         self.disconnect("this connection made room for others: try again")
+
+
+async def open_doors(
+    door: Callable[[], Door],
+    settings: Settings,
+    *,
+    port: int,
+    keys: Sequence[asyncssh.SSHKey],
+    **more: object,
+) -> asyncssh.SSHAcceptor:
+    """Listen on a port of ``SSH_HOST``, as the host with these keys: bytes, and no forwarding.
+
+    ``more`` is what asyncssh's ``create_server`` takes besides. ``close`` what it returns to end
+    that.
+    """
+    return await asyncssh.create_server(
+        door,
+        sock=listen(settings.ssh_host, port, PromptListener),
+        server_host_keys=list(keys),
+        encoding=None,
+        allow_scp=False,
+        line_editor=False,
+        agent_forwarding=False,
+        x11_forwarding=False,
+        encryption_algs=ciphers(),
+        mac_algs=MACS,
+        compression_algs=None,
+        login_timeout=settings.login_seconds,
+        keepalive_interval=_KEEPALIVE_SECONDS,
+        **more,
+    )
 
 
 def _let_go(held: socket.socket) -> None:

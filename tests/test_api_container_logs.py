@@ -10,6 +10,7 @@ import pytest
 from api_app import ApiApp
 from fastapi.testclient import TestClient
 
+from api import container_logs
 from enclave.attending import FollowContainers
 from enclave.errors import AttendantsAway, EnclaveError, TooManyRequests
 from enclave.log_position import LONGEST_TEXT, Mark, Place, Position
@@ -115,3 +116,29 @@ def test_without_attendants_the_answer_says_so(shop: ApiApp, output: Output) -> 
     answer = shop.admin.get(f"{shop.path}/logs/events")
     assert answer.status_code == 503
     assert answer.json()["error"] == "attendants_away"
+
+
+@pytest.mark.parametrize("why", ["token", "role"])
+def test_who_may_not_see_it_any_more_is_cut_off(
+    shop: ApiApp, output: Output, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    monkeypatch.setattr(container_logs, "PERMITTED_SECONDS", 0)
+    reader, store = shop.person(Role.READ), shop.store
+    user = store.people.user_by_email("read@example.com")
+    during = output._lines
+
+    async def lines() -> AsyncIterator[bytes]:
+        async for line in during():
+            yield line
+            if why == "token":
+                store.tokens.revoke(store.tokens.of_user(user)[0])
+            else:
+                store.members.remove_email(shop.environment.id, user.email)
+            await asyncio.sleep(0.3)
+
+    monkeypatch.setattr(output, "_lines", lines)
+    told = events(reader, f"{shop.path}/logs/events")
+    assert told[0] == LINE
+    assert {"note": "the end"} not in told
+    assert output.open == 0
+    assert reader.get(f"{shop.path}/logs/events").status_code in (401, 404)

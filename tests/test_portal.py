@@ -24,6 +24,8 @@ from enclave.portal import Visit, authority_key, certify
 from enclave.sealing import Sealer
 from enclave.settings import Settings
 from enclave.store import Store
+from enclave.tokens import issue_token
+from receiver import portal as receiver_portal
 from receiver.attendants import Attendants
 from receiver.places import Places
 from receiver.portal import Portal
@@ -31,7 +33,7 @@ from testbed.processes import free_port
 from worker.attendant.line import Line
 
 SEALER = Sealer([Fernet.generate_key().decode()])
-VISIT = Visit(41, 7)
+VISIT = Visit(41, "0123456789abcdef" * 2)
 
 
 def public_line(kind: str = "ssh-ed25519", **options: int) -> str:
@@ -50,7 +52,7 @@ class TestCertificates:
     def test_openssh_reads_them(self, tmp_path: Path, kind: str) -> None:
         shown = keygen(certify(SEALER, public_line(kind), VISIT), tmp_path)
         assert f"{kind}-cert-v01@openssh.com user certificate" in shown
-        assert "Principals: \n                operation-41-user-7\n" in shown
+        assert f"Principals: \n                {VISIT.username}\n" in shown
         assert "permit-pty" in shown
         assert "forwarding" not in shown
         fingerprint = asyncssh.import_public_key(authority_key(SEALER)).get_fingerprint()
@@ -69,7 +71,7 @@ class TestCertificates:
             certify(SEALER, public_line("ssh-rsa", key_size=1024), VISIT)
 
     @pytest.mark.parametrize(
-        "name", ["git", "operation-1", "operation-1-user-", "xoperation-1-user-1"]
+        "name", ["git", "operation-1", "operation-1-token-", f"x{VISIT.username}"]
     )
     def test_other_names_are_no_visits(self, name: str) -> None:
         with pytest.raises(NotFound):
@@ -98,6 +100,11 @@ class Site:
     settings: Settings
     user: User
     operation: Operation
+
+    def of(self, operation_id: int, user: User) -> Visit:
+        """Return the visit that the user gets with a token of theirs."""
+        issued = issue_token(self.shop.store, user, url="http://x", seconds=600)
+        return Visit(operation_id, issued.record.id)
 
     def certified(self, visit: Visit) -> tuple[asyncssh.SSHKey, asyncssh.SSHCertificate]:
         key = asyncssh.generate_private_key("ssh-ed25519")
@@ -168,7 +175,7 @@ def run(site: Site, story: Coroutine[object, object, None]) -> None:
 
 def test_a_log_that_is_gone_says_so_and_ends_as_the_operation_did(site: Site) -> None:
     async def story() -> None:
-        shown = await site.visit(Visit(site.operation.id, site.user.id))
+        shown = await site.visit(site.of(site.operation.id, site.user))
         assert shown.exit_status == 0
         assert "not kept any more" in str(shown.stdout)
 
@@ -180,12 +187,53 @@ def test_who_left_after_the_certificate_was_given_sees_nothing(site: Site) -> No
     stranger = site.shop.store.people.create_user("gone@example.com", "correct horse")
 
     async def story() -> None:
-        foreign = await site.visit(Visit(site.operation.id, stranger.id))
-        unknown = await site.visit(Visit(999_999, stranger.id))
+        foreign = await site.visit(site.of(site.operation.id, stranger))
+        unknown = await site.visit(site.of(999_999, stranger))
         assert foreign.exit_status == unknown.exit_status == 255
         assert foreign.stdout == unknown.stdout == ""
         assert foreign.stderr == unknown.stderr
         assert "no such" in str(foreign.stderr)
+
+    run(site, story())
+
+
+def test_a_token_that_ended_opens_nothing(site: Site) -> None:
+    store = site.shop.store
+    revoked, replaced = (site.of(site.operation.id, site.user) for _ in range(2))
+
+    async def story() -> None:
+        store.tokens.revoke(store.tokens.find(revoked.token_id))
+        shown = await site.visit(revoked)
+        assert (shown.exit_status, shown.stdout) == (255, "")
+        assert "aptible login" in str(shown.stderr)
+        store.people.set_password(site.user, "battery staple")
+        assert (await site.visit(replaced)).exit_status == 255
+
+    run(site, story())
+
+
+@pytest.mark.parametrize("why", ["role", "token"])
+def test_who_may_stay_no_longer_is_sent_away(
+    site: Site, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    monkeypatch.setattr(receiver_portal, "PERMITTED_SECONDS", 0.05)
+    store = site.shop.store
+    request = OperationRequest(site.shop.app.id, OperationType.DEPLOY, site.user.id, "x")
+    waiting = store.operations.submit(request, Changes())  # for a worker that never comes
+    visit = site.of(waiting.id, site.user)
+
+    async def story() -> None:
+        showing = asyncio.create_task(site.visit(visit))
+        await asyncio.sleep(0.3)
+        assert not showing.done()
+        if why == "token":
+            store.tokens.revoke(store.tokens.find(visit.token_id))
+        else:
+            store.members.add(site.shop.environment.id, "another@example.com", Role.ADMIN)
+            store.members.remove_email(site.shop.environment.id, site.user.email)
+        shown = await showing
+        assert shown.exit_status == 255
+        assert shown.stderr.startswith("ERROR: ")
 
     run(site, story())
 
@@ -197,10 +245,10 @@ def test_who_has_a_lesser_role_by_now_or_never_asked_gets_no_terminal(site: Site
     terminal = site.recorded(OperationType.EXECUTE)
 
     async def story() -> None:
-        demoted = await site.visit(Visit(terminal.id, site.user.id))
+        demoted = await site.visit(site.of(terminal.id, site.user))
         assert demoted.exit_status == 255
         assert "needs the role deploy" in str(demoted.stderr)
-        stranger = await site.visit(Visit(terminal.id, other.id))
+        stranger = await site.visit(site.of(terminal.id, other))
         assert stranger.exit_status == 255
         assert "who asked for it" in str(stranger.stderr)
 
@@ -213,7 +261,7 @@ def test_who_visits_an_attendant_that_is_killed_is_told(site: Site, kind: Operat
     operation = site.recorded(kind)
 
     async def story() -> None:
-        shown = await site.visit(Visit(operation.id, site.user.id))
+        shown = await site.visit(site.of(operation.id, site.user))
         assert "its last" in str(shown.stdout)
         assert shown.exit_status != 0
         if kind is OperationType.EXECUTE:
@@ -226,14 +274,14 @@ def test_who_visits_an_attendant_that_is_killed_is_told(site: Site, kind: Operat
 def test_certificates_that_do_not_count(
     site: Site, monkeypatch: pytest.MonkeyPatch, why: str
 ) -> None:
-    visit = Visit(site.operation.id, site.user.id)
+    visit = site.of(site.operation.id, site.user)
     name = None
     if why == "late":
         monkeypatch.setattr(portal_module, "CERTIFICATE_SECONDS", -10)
     elif why == "early":
         monkeypatch.setattr(portal_module, "_SLACK_SECONDS", -100)
     elif why == "other name":
-        name = Visit(site.operation.id, site.user.id + 1).username
+        name = site.of(site.operation.id, site.user).username
 
     async def story() -> None:
         if why == "other authority":
@@ -255,7 +303,9 @@ class TestTheApi:
         assert created.status_code == 201
         connection = created.json()
         assert connection["_type"] == "ssh_portal_connection"
-        assert connection["ssh_user"] == Visit(site.operation.id, site.user.id).username
+        visit = Visit.read(connection["ssh_user"])
+        assert visit.operation_id == site.operation.id
+        assert site.shop.store.tokens.find(visit.token_id).user_id == site.user.id
         assert connection["ssh_pty"] is False
         kind = connection["ssh_certificate_body"].split()[0]
         assert kind == "ssh-rsa-cert-v01@openssh.com"
