@@ -9,6 +9,8 @@ import threading
 from enclave.errors import NotSent
 from enclave.webhook_networks import Networks
 
+_ANY_PORT = 9
+
 
 def reachable_addresses(host: str, port: int, networks: Networks, *, seconds: float) -> list[str]:
     """Return the addresses of a host that may be connected to, best first.
@@ -18,10 +20,28 @@ def reachable_addresses(host: str, port: int, networks: Networks, *, seconds: fl
     public: it would tell of our network.
     """
     found = _addresses(host, port, seconds)
-    allowed = [address for address in found if networks.allow(address)]
+    allowed = [
+        address
+        for address in found
+        if networks.allow(address) and (networks.excepts(address) or not _is_this_machine(address))
+    ]
     if not allowed:
         raise NotSent(f"{host} leads to no public address: webhooks may not reach others.")
     return allowed
+
+
+def _is_this_machine(address: str) -> bool:
+    """Whether an address is one of our own: then it is what a packet to it would come from.
+
+    What listens on a public address may be open to this machine alone.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((address, _ANY_PORT))  # sends nothing
+        except OSError:
+            return False
+        return str(probe.getsockname()[0]) == address
 
 
 def _addresses(host: str, port: int, seconds: float) -> list[str]:

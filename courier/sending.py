@@ -38,10 +38,11 @@ def post(
     deadline = time.monotonic() + seconds
     try:
         parts = httpx.URL(url)
-    except httpx.InvalidURL as error:
+        host = parts.host
+    except (httpx.InvalidURL, UnicodeError) as error:  # a host that IDNA does not know
         raise NotSent(f"The URL is none: {error}.") from error
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    addresses = reachable_addresses(parts.host, port, networks, seconds=seconds)
+    addresses = reachable_addresses(host, port, networks, seconds=seconds)
     try:
         return asyncio.run(_post(parts, addresses[:_MOST_ADDRESSES], body, headers, deadline))
     except TimeoutError:

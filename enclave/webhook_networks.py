@@ -57,10 +57,13 @@ class Networks:
     def allow(self, text: str) -> bool:
         """Whether webhooks may reach an address, which may have a zone (``fe80::1%eth0``)."""
         address = ip_address(text.partition("%")[0])
+        return self.excepts(text) or is_public(_embedded(address) or address)
+
+    def excepts(self, text: str) -> bool:
+        """Whether the operator has allowed the address, public or not."""
+        address = ip_address(text.partition("%")[0])
         meant = _embedded(address) or address
-        if any(each in network for each in (address, meant) for network in self.allowed):
-            return True
-        return is_public(meant)
+        return any(each in network for each in (address, meant) for network in self.allowed)
 
 
 def is_public(address: Address) -> bool:

@@ -2,6 +2,8 @@
 
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -239,3 +241,42 @@ class TestTLS:
         ):
             post(f"https://other.example.com:{taking.port}/", b"{}", HEADERS, LOOPBACK)
         assert taking.requests == []
+
+
+OURS = """
+import socket, sys, threading
+from courier.sending import post
+from enclave.errors import NotSent
+from enclave.webhook_networks import Networks
+
+listener = socket.create_server(("93.184.216.34", 8000))
+try:
+    post("http://93.184.216.34:8000/", b"{}", {}, Networks(), seconds=5)
+except NotSent as refused:
+    print(refused)
+listener.settimeout(0.1)
+try:
+    listener.accept()
+    print("reached")
+except TimeoutError:
+    pass
+"""
+
+
+def test_the_machines_own_public_address_is_not_connected_to() -> None:
+    """In a network of its own, where the machine has such an address."""
+    network = "ip link set lo up && ip address add 93.184.216.34/32 dev lo"
+    said = subprocess.run(
+        ["unshare", "--net", "sh", "-c", f'{network} && exec "$0" -c "$1"', sys.executable, OURS],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+    assert said == ("93.184.216.34 leads to no public address: webhooks may not reach others.\n")
+
+
+def test_a_host_that_no_name_can_be_is_no_crash() -> None:
+    with pytest.raises(NotSent, match="The URL is none"):
+        post("https://xn--n3h.net/hook", b"{}", HEADERS, LOOPBACK)
